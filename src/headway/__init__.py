@@ -1,0 +1,26 @@
+"""Headway: text in, a working Transformer out."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headway.api import Pipeline, load
+    from headway.errors import UserError
+    from headway.launch import train
+
+__all__ = ["Pipeline", "UserError", "load", "train"]
+
+_HOMES = {
+    "Pipeline": "headway.api",
+    "load": "headway.api",
+    "UserError": "headway.errors",
+    "train": "headway.launch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first used, so that `headway --help` need not wait for torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'headway' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

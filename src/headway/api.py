@@ -1,0 +1,152 @@
+"""A trained model in Python: `headway.load(folder)` gives a Pipeline that takes and gives text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from headway.batch import Tokens
+from headway.bundle import Bundle, load_bundle
+from headway.config import apply_overrides, from_table
+from headway.decoding.batches import token_batches
+from headway.decoding.ensemble import Ensemble, join
+from headway.decoding.fill_mask import Filled, Filler
+from headway.decoding.generator import Generator
+from headway.decoding.hypothesis import Hypothesis
+from headway.decoding.score import Score, Scorer
+from headway.decoding.settings import SearchConfig
+from headway.decoding.steps import pad_encoder
+from headway.errors import UserError
+from headway.model.architectures import EncoderDecoder, MaskedLM
+from headway.model.config import Architecture
+from headway.run_folder import model_folder
+from headway.runtime import choose_device
+from headway.text.tokenizer import BEGIN, END
+
+
+class Pipeline:
+    """One model, or an ensemble of several, ready to use: what it does follows from how it was trained."""
+
+    def __init__(self, *bundles: Bundle) -> None:
+        self.bundle = bundles[0]
+        members = [
+            Ensemble((b.model,), b.tokenizers, b.meta.longest_source, b.meta.longest_target) for b in bundles
+        ]
+        self.ensemble = join(members)
+        self.search = from_table(SearchConfig, self.bundle.meta.search)
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.bundle.architecture
+
+    def with_search(self, changes: Mapping[str, Any]) -> "Pipeline":
+        """The same models, searching with some settings changed, as in `{"method": "sample", "top_p": 0.9}`."""
+        changed = copy(self)
+        changed.search = from_table(SearchConfig, {**asdict(self.search), **changes}, "search")
+        return changed
+
+    def with_overrides(self, overrides: Sequence[str]) -> "Pipeline":
+        """As `with_search`, from `KEY=VALUE` as typed."""
+        changed = copy(self)
+        table = apply_overrides(SearchConfig, asdict(self.search), overrides)
+        changed.search = from_table(SearchConfig, table, "search")
+        return changed
+
+    def predict(self, texts: str | Sequence[str]) -> Any:
+        """The output for a text, or a list of them for several.
+
+        Encoder-decoder: what the source becomes. Encoder: the text with its blanks filled. Decoder: the
+        continuation of the prompt.
+        """
+        several = [texts] if isinstance(texts, str) else list(texts)
+        if self.architecture == "encoder":
+            found = [filled.text for filled in self.fill(several)]
+        else:
+            found = [hypotheses[0].text for hypotheses in self.hypotheses(several)]
+        return found[0] if isinstance(texts, str) else found
+
+    def hypotheses(
+        self, texts: Sequence[str], prefixes: Sequence[str] | None = None
+    ) -> list[list[Hypothesis]]:
+        """The best outputs for each text, with scores and log-probabilities; `prefixes` are what they begin with."""
+        return Generator(self.ensemble, self.search).generate(texts, prefixes)
+
+    def stream(self, prompt: str) -> Iterator[str]:
+        """The continuation of a prompt in pieces, as it grows."""
+        return Generator(self.ensemble, self.search).stream(prompt)
+
+    def fill(self, texts: Sequence[str], candidates: int = 5) -> list[Filled]:
+        """Each text with its blanks filled, and the likeliest candidates for each blank."""
+        return Filler(self.ensemble, self.search.batch_tokens).fill(texts, candidates)
+
+    def score(self, texts: Sequence[str], sources: Sequence[str] | None = None) -> list[Score]:
+        """How likely each text is (given its source, for an encoder-decoder), token by token, in nats."""
+        return Scorer(self.ensemble, self.search.batch_tokens).score(texts, sources)
+
+    @cached_property
+    def reader(self) -> MaskedLM | EncoderDecoder:
+        """The first model, if it has an encoder to embed with."""
+        model = self.bundle.model
+        if isinstance(model, MaskedLM | EncoderDecoder):
+            return model
+        raise UserError(
+            "a decoder alone has no encoder to embed text with: use an encoder or an encoder-decoder"
+        )
+
+    @torch.no_grad()
+    def embed(self, texts: str | Sequence[str]) -> Float[np.ndarray, "*n D"]:
+        """A vector for each text: the mean of the encoder's states over its tokens, <s> and </s> left out.
+
+        A text longer than the model's context is read in windows, whose tokens count alike.
+        """
+        several = [texts] if isinstance(texts, str) else list(texts)
+        tokenizer = self.bundle.tokenizers.source or self.bundle.tokenizers.target
+        rows = [
+            (i, part) for i, ids in enumerate(tokenizer.encode_batch(several)) for part in self._windows(ids)
+        ]
+        sums = np.zeros((len(several), self.bundle.config.d_model), np.float64)
+        counts = np.zeros(len(several))
+        for batch in token_batches([len(part) + 2 for _, part in rows], self.search.batch_tokens):
+            states = self._states([rows[i][1] for i in batch])
+            for i, state in zip(batch, states, strict=True):
+                text, part = rows[i]
+                sums[text] += state.sum(axis=0)
+                counts[text] += len(state)
+        means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+        return means[0] if isinstance(texts, str) else means
+
+    def _windows(self, ids: list[int]) -> list[list[int]]:
+        masked = isinstance(self.reader, MaskedLM)
+        room = self.ensemble.context - 2 if masked else self.ensemble.source_room
+        if room < 1 or len(ids) <= room:
+            return [ids]
+        return [ids[start : start + room] for start in range(0, len(ids), room)]
+
+    def _states(self, rows: Sequence[list[int]]) -> list[Float[np.ndarray, "n D"]]:
+        """The encoder's states at the tokens of each row."""
+        model, masked = self.reader, isinstance(self.reader, MaskedLM)
+        framed = [[BEGIN, *row, END] if masked else [*row, END] for row in rows]
+        tokens: Tokens = pad_encoder(framed, self.ensemble.device)
+        with self.ensemble.evaluating():
+            hidden = model(tokens) if isinstance(model, MaskedLM) else model.encode(tokens)
+        first = 1 if masked else 0
+        return [
+            h[first : first + len(row)].float().cpu().numpy() for h, row in zip(hidden, rows, strict=True)
+        ]
+
+
+def load(*folders: str | Path, device: str = "auto") -> Pipeline:
+    """The model in a model or run folder, ready to use; several of one vocabulary become an ensemble.
+
+    Raises FolderError, naming the file and what was expected, for a damaged or foreign folder.
+    """
+    if not folders:
+        raise UserError("name the folder of a model")
+    where = choose_device(device)
+    return Pipeline(*(load_bundle(model_folder(Path(folder)), where) for folder in folders))

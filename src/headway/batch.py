@@ -1,0 +1,38 @@
+"""What passes between data, models and training. Axes: B rows, T and S positions."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+NO_LABEL = -100
+"""The label of a position that carries no loss."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids, and which document each belongs to: 0 is padding, 1, 2, … are documents packed in a row.
+
+    Without segments every row is one document and nothing is padding that anything could see.
+    """
+
+    ids: Int[Tensor, "B T"]
+    segments: Int[Tensor, "B T"] | None = None
+
+    def to(self, device: torch.device) -> "Tokens":
+        segments = None if self.segments is None else self.segments.to(device, non_blocking=True)
+        return Tokens(self.ids.to(device, non_blocking=True), segments)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`labels` are to be predicted at the positions of `inputs`, perhaps seeing `source`."""
+
+    inputs: Tokens
+    labels: Int[Tensor, "B T"]
+    source: Tokens | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        source = None if self.source is None else self.source.to(device)
+        return Batch(self.inputs.to(device), self.labels.to(device, non_blocking=True), source)

@@ -1,0 +1,156 @@
+"""`headway predict`: text in, text out, by whatever the model was trained to do."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headway.commands.arguments import split_overrides
+from headway.errors import DataError, UserError
+
+if TYPE_CHECKING:
+    from headway.api import Pipeline
+
+LINES_AT_ONCE = 1000
+
+
+def predict(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL [FILE…] [KEY=VALUE…]",
+            help="A model or run folder; files of input lines, standard input if none; settings of the search, "
+            "as in beams=8 or method=sample temperature=0.8 top_p=0.9.",
+        ),
+    ],
+    also: Annotated[
+        list[Path] | None, typer.Option("--with", help="A further model of the same vocabulary: an ensemble.")
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(help="What each output of an encoder-decoder is to begin with.")
+    ] = "",
+    candidates: Annotated[
+        int, typer.Option(help="For blanks: print so many candidates for each, with probabilities.")
+    ] = 0,
+    whole: Annotated[
+        bool, typer.Option(help="The whole input is one prompt, and its continuation is printed raw.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line, with scores.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Predict, one line in to one line out.
+
+    An encoder-decoder turns each line into its output. A masked model fills the blanks (___ or <mask>). A causal
+    model continues each line as a prompt; a line break in a continuation is printed as \\n, unless it streams to
+    a terminal or --whole is given.
+    """
+    (model, *files), overrides = split_overrides(arguments, "name a model or run folder")
+    from headway.api import load
+
+    pipeline = load(model, *(also or []), device=device)
+    pipeline = pipeline.with_overrides(overrides)
+    if prefix and pipeline.architecture != "encoder-decoder":
+        raise UserError("--prefix: only an encoder-decoder's output can be made to begin with something")
+    if candidates and pipeline.architecture != "encoder":
+        raise UserError("--candidates: only a masked model fills blanks; for several outputs write n_best=…")
+    if pipeline.architecture == "decoder" and (whole or _is_conversation(files)):
+        _stream(pipeline, ["".join(f"{line}\n" for line in input_lines(files))[:-1]] if whole else _typed())
+        return
+    lines = _typed() if _is_conversation(files) else input_lines(files)
+    step = 1 if _is_conversation(files) else LINES_AT_ONCE
+    while some := list(islice(lines, step)):
+        for answer in _answers(pipeline, some, prefix, candidates, as_json):
+            print(answer)
+        sys.stdout.flush()
+
+
+def input_lines(files: list[str]) -> Iterator[str]:
+    """The lines of the files, or of standard input. Raises DataError for a file that cannot be read."""
+    for name in files or ["-"]:
+        try:
+            if name == "-":
+                yield from _decoded(sys.stdin.buffer, "standard input")
+            else:
+                with Path(name).open("rb") as file:
+                    yield from _decoded(file, name)
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror or error}", name) from error
+
+
+def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError("is not UTF-8", name, number) from error
+
+
+def _is_conversation(files: list[str]) -> bool:
+    return not files and sys.stdin.isatty()
+
+
+def _typed() -> Iterator[str]:
+    """Lines as a person types them, until the end of input."""
+    while True:
+        print("> ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            return
+        yield line.rstrip("\r\n")
+
+
+def _stream(pipeline: "Pipeline", prompts: Iterable[str]) -> None:
+    for prompt in prompts:
+        for piece in pipeline.stream(prompt):
+            print(piece, end="", flush=True)
+        print()
+
+
+def _answers(
+    pipeline: "Pipeline", lines: list[str], prefix: str, candidates: int, as_json: bool
+) -> Iterator[str]:
+    if pipeline.architecture == "encoder":
+        yield from _filled(pipeline, lines, candidates, as_json)
+        return
+    prefixes = [prefix] * len(lines) if prefix else None
+    for line, hypotheses in zip(lines, pipeline.hypotheses(lines, prefixes), strict=True):
+        if as_json:
+            found: list[dict[str, Any]] = [
+                {
+                    "text": each.text,
+                    "score": each.score,
+                    "finished": each.finished,
+                    "log_probs": each.log_probs,
+                }
+                for each in hypotheses
+            ]
+            yield json.dumps({"input": line, "outputs": found}, ensure_ascii=False)
+        else:
+            yield "\t".join(_one_line(each.text) for each in hypotheses)
+
+
+def _filled(pipeline: "Pipeline", lines: list[str], candidates: int, as_json: bool) -> Iterator[str]:
+    """Each line filled; one without a blank as it is."""
+    from headway.decoding.fill_mask import has_blank
+
+    found = iter(pipeline.fill([line for line in lines if has_blank(line)], max(1, candidates)))
+    for line in lines:
+        filled = next(found) if has_blank(line) else None
+        text = line if filled is None else filled.text
+        blanks = [] if filled is None else filled.blanks
+        if as_json:
+            shown = [[{"text": each.text, "log_prob": each.log_prob} for each in blank] for blank in blanks]
+            yield json.dumps({"input": line, "output": text, "blanks": shown}, ensure_ascii=False)
+        elif candidates:
+            columns = [" ".join(f"{each.text}:{each.probability:.3f}" for each in blank) for blank in blanks]
+            yield "\t".join([_one_line(text), *columns])
+        else:
+            yield _one_line(text)
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", "\\n")

@@ -1,0 +1,113 @@
+"""Which pieces of text stand in which row of which batch of an epoch: numbers only, no text."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64, Integer
+
+from headway.data.keyed_random import Draw, keyed_order
+from headway.data.packing import Pieces, best_fit
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """Pieces in the order of their rows, rows in the order of their length, batches as runs of rows."""
+
+    pieces: Pieces
+    row_starts: Int64[np.ndarray, " row_bounds"]
+    """Row r holds the pieces from `row_starts[r]` up to `row_starts[r + 1]`."""
+    batch_starts: Int64[np.ndarray, " batch_bounds"]
+    """Run b holds the rows from `batch_starts[b]` up to `batch_starts[b + 1]`."""
+    batch_order: Int64[np.ndarray, " K"]
+    """The run that is batch 0, 1, …"""
+
+    def __len__(self) -> int:
+        return len(self.batch_order)
+
+    def batch_rows(self, number: int) -> range:
+        run = int(self.batch_order[number])
+        return range(int(self.batch_starts[run]), int(self.batch_starts[run + 1]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planning:
+    """How pieces become batches.
+
+    budget: rows times widest row of a batch, at most, on either side. capacity: the width of packed rows,
+    0 for a row per piece. shuffle: the key (seed, epoch) of all random orders, or None for batches from the
+    shortest to the longest.
+    """
+
+    budget: int
+    capacity: int
+    shuffle: tuple[int, int] | None
+
+    def plan(self, pieces: Pieces, *widths: Int64[np.ndarray, " p"]) -> EpochPlan:
+        """Batches of rows of like length; `widths` are those of the target and perhaps of the source."""
+        if self.shuffle is not None:
+            order = keyed_order(*self.shuffle, Draw.EXAMPLE_ORDER, len(pieces.examples))
+            pieces, widths = pieces.take(order), tuple(side[order] for side in widths)
+        counts = None
+        if self.capacity:
+            row_of = best_fit(_widest(widths), self.capacity)
+            order = np.argsort(row_of, kind="stable")
+            counts = np.bincount(row_of)
+            firsts = np.cumsum(counts) - counts
+            pieces = pieces.take(order)
+            widths = tuple(np.add.reduceat(side[order], firsts) for side in widths)
+
+        by_length = _by_length(widths, counts)
+        costs = _widest(widths)[by_length]
+        if counts is None:
+            pieces, row_starts = pieces.take(by_length), np.arange(len(costs) + 1)
+        else:
+            firsts, counts = (np.cumsum(counts) - counts)[by_length], counts[by_length]
+            row_starts = np.concatenate(([0], np.cumsum(counts)))
+            within = np.arange(row_starts[-1]) - np.repeat(row_starts[:-1], counts)
+            pieces = pieces.take(np.repeat(firsts, counts) + within)
+        batch_starts = runs_under_budget(costs, self.budget)
+        batches = len(batch_starts) - 1
+        batch_order = (
+            np.arange(batches)
+            if self.shuffle is None
+            else keyed_order(*self.shuffle, Draw.BATCH_ORDER, batches)
+        )
+        return EpochPlan(pieces, row_starts, batch_starts, batch_order)
+
+
+def runs_under_budget(costs: Integer[np.ndarray, " n"], budget: int) -> Int64[np.ndarray, " bounds"]:
+    """Where runs of items begin (and the last one ends), each as long as items · dearest ≤ budget allows.
+
+    An item dearer than the budget is a run of its own.
+    """
+    starts = [0]
+    while starts[-1] < len(costs):
+        start = starts[-1]
+        window = costs[start : start + max(budget // int(costs[start]), 1)]
+        totals = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
+        starts.append(start + max(int(np.searchsorted(totals, budget, side="right")), 1))
+    return np.array(starts, dtype=np.int64)
+
+
+def _widest(widths: tuple[Int64[np.ndarray, " n"], ...]) -> Int64[np.ndarray, " n"]:
+    return widths[0] if len(widths) == 1 else np.maximum(*widths)
+
+
+def _by_length(
+    widths: tuple[Int64[np.ndarray, " n"], ...], counts: Int64[np.ndarray, " n"] | None
+) -> Int64[np.ndarray, " n"]:
+    """An order in which neighbours have like widths; equals stay in the order they come in.
+
+    Rows of one piece stand before packed ones, for their batches need no segments. Then the longer side
+    decides, which is what the budget counts. Among equals the target's lead over the source runs upwards,
+    and downwards among the next, so that no step between neighbours is large on the shorter side either.
+    """
+    key = _widest(widths)
+    if counts is not None:
+        key = key + (counts > 1) * (key.max() + 1)
+    if len(widths) == 2:
+        lead = widths[0] - widths[1]
+        up, down = lead - lead.min(), lead.max() - lead
+        key = key * (up.max() + 1) + np.where(key % 2, up, down)
+    # A narrow type sorts in linear time.
+    return np.argsort(key.astype(np.min_scalar_type(int(key.max()))), kind="stable")

@@ -1,0 +1,182 @@
+"""Files of text as they come: globs, compressed, from standard input; line by line in bounded memory."""
+
+import atexit
+import difflib
+import glob
+import gzip
+import hashlib
+import io
+import lzma
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+import zstandard
+
+from headway.errors import DataError
+
+STANDARD_INPUT = "-"
+_STANDARD_INPUT_NAME = "<standard input>"
+COMPRESSED = (".gz", ".xz", ".zst")
+BLOCK = 1 << 20
+"""Bytes read at a time."""
+
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
+
+
+class InputFile(NamedTuple):
+    """A file to read, and the name that messages call it by."""
+
+    name: str
+    path: Path
+
+    @property
+    def is_standard_input(self) -> bool:
+        return self.name == _STANDARD_INPUT_NAME
+
+    @property
+    def suffix(self) -> str:
+        """What the name says about the content: the suffix before .gz, .xz or .zst."""
+        inner = self.path.with_suffix("") if self.path.suffix in COMPRESSED else self.path
+        return inner.suffix.lower()
+
+
+class Line(NamedTuple):
+    """A line with its end; `fault` says why it is no text, and then `text` is empty."""
+
+    number: int
+    text: str
+    fault: str = ""
+
+
+def input_files(patterns: Sequence[str]) -> list[InputFile]:
+    """The files that the paths and globs name, each glob in alphabetical order; "-" is standard input."""
+    return [file for pattern in patterns for file in _matches(pattern)]
+
+
+def read_lines(file: InputFile, max_characters: int) -> Iterator[Line]:
+    """Every line, numbered from 1; one that is too long or no UTF-8 is marked, not held nor left out."""
+    # One byte more than the longest line can have, with mark and line end, tells that a line is too long.
+    limit = 4 * max_characters + len(_MARK) + 3
+    try:
+        with open_binary(file.path) as stream:
+            number = 0
+            while block := stream.readline(limit):
+                number += 1
+                cut = len(block) == limit and not block.endswith(b"\n")
+                while cut and (rest := stream.readline(BLOCK)) and not rest.endswith(b"\n"):
+                    pass
+                yield _line(number, block.removeprefix(_MARK) if number == 1 else block, max_characters, cut)
+    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        raise DataError(f"is damaged, cut short or not what its suffix says ({error})", file.name) from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})", file.name) from error
+
+
+def open_binary(path: Path) -> io.BufferedIOBase:
+    """The content of the file, decompressed if its suffix is .gz, .xz or .zst."""
+    if path.suffix == ".gz":
+        return io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")), BLOCK)
+    if path.suffix == ".xz":
+        return io.BufferedReader(cast(io.RawIOBase, lzma.open(path, "rb")), BLOCK)
+    if path.suffix == ".zst":
+        return io.BufferedReader(_ZstandardFile(path.open("rb")), BLOCK)
+    return path.open("rb", buffering=BLOCK)
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of the file as it lies on disk."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cache
+def standard_input() -> Path:
+    """A temporary file that holds standard input, which can be read only once but is needed several times."""
+    with tempfile.NamedTemporaryFile(prefix="headway-", delete=False) as spool:
+        path = Path(spool.name)
+        atexit.register(path.unlink, missing_ok=True)
+        if not sys.stdin.isatty():
+            shutil.copyfileobj(sys.stdin.buffer, spool, BLOCK)
+    return path
+
+
+def _matches(pattern: str) -> list[InputFile]:
+    if pattern == STANDARD_INPUT:
+        return [InputFile(_STANDARD_INPUT_NAME, standard_input())]
+    path = Path(pattern).expanduser()
+    if path.is_dir():
+        raise DataError(f"is a folder; name its files, for example '{path}/*.txt'", path)
+    if path.exists():
+        return [InputFile(pattern, path)]
+    if glob.has_magic(pattern):
+        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 (absolute ones too)
+        files = [InputFile(str(name), name) for name in found if not name.is_dir()]
+        if not files:
+            raise DataError("no file matches this pattern", pattern)
+        return files
+    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, siblings, n=1)
+    raise DataError("there is no such file" + (f"; did you mean {near[0]!r}?" if near else ""), pattern)
+
+
+def _line(number: int, block: bytes, max_characters: int, cut: bool) -> Line:
+    try:
+        text = block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if not cut:
+            wide = block.startswith((b"\xff\xfe", b"\xfe\xff"))
+            hint = "looks like UTF-16; save it as UTF-8" if wide else "text must be UTF-8"
+            return Line(
+                number, "", f"undecodable byte: 0x{block[error.start]:02X} at byte {error.start + 1} ({hint})"
+            )
+        text = ""
+    if cut or len(text.rstrip("\r\n")) > max_characters:
+        return Line(
+            number,
+            "",
+            f"overlong line: more than max_characters = {max_characters}; give more if it is right",
+        )
+    return Line(number, text)
+
+
+class _ZstandardFile(io.RawIOBase):
+    """Reads Zstandard frames one after another; unlike the library's readers it refuses a file cut short."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._ready = b""
+        self._started = False
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview[int]", /) -> int:  # type: ignore[override]
+        while not self._ready:
+            block = b""
+            if self._frame.eof:
+                block = self._frame.unused_data
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+                self._started = False
+            block = block or self._file.read(1 << 14)
+            if not block and self._started:
+                raise EOFError("the compressed data ends before its end mark")
+            if not block:
+                return 0
+            self._started = True
+            self._ready = self._frame.decompress(block)
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -1,0 +1,188 @@
+"""Encoded text on disk, mapped into memory: as much as the disk holds, opened in no time.
+
+One file: MAGIC; the header's length and CRC-32 (8 bytes each, little-endian as all numbers); the header, in
+JSON; then arrays, each at a multiple of 64 bytes: `ids` (and `source_ids`) of all examples one after another,
+uint16 where the vocabulary allows, else uint32; `starts` (and `source_starts`), int64 [N + 1], where each
+example begins; `lines`, int64 [N].
+"""
+
+import json
+import shutil
+import struct
+import zlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Int64, Integer
+
+from headway.errors import DataError
+
+MAGIC = b"HEADWAY TOKENS 1"
+_SIZES = struct.Struct("<QQ")
+_ALIGN = 64
+_BLOCK = 1 << 22
+
+Integers = npt.NDArray[np.integer[Any]] | Sequence[int]
+
+
+class TokenFile:
+    """Random access to encoded examples; ids hold no special tokens. The arrays must not be written to."""
+
+    def __init__(self, path: Path, *, verify: bool = True) -> None:
+        """Maps the file. A DataError says what is damaged; `verify` reads all of it once to be sure."""
+        self.path = path
+        try:
+            header, start = _read_header(path)
+            if verify:
+                _verify(path, header, start)
+            mapped = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+            self._arrays = {name: _view(mapped, start, entry) for name, entry in header["arrays"].items()}
+            self.fingerprint: str = header["fingerprint"]
+            self.about: dict[str, Any] = header["about"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"is damaged or no token file ({error})", path) from error
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def ids(self, index: int, /) -> Integer[np.ndarray, " n"]:
+        """The ids of an example: of the target, or of a document."""
+        return self._slice("ids", "starts", index)
+
+    def source(self, index: int, /) -> Integer[np.ndarray, " m"] | None:
+        """The ids of the source; None where there are no sources."""
+        return self._slice("source_ids", "source_starts", index) if "source_ids" in self._arrays else None
+
+    @cached_property
+    def lengths(self) -> Int64[np.ndarray, " N"]:
+        """How many ids each example has."""
+        return np.diff(self._arrays["starts"])
+
+    @cached_property
+    def source_lengths(self) -> Int64[np.ndarray, " N"] | None:
+        """How many ids each source has; None where there are no sources."""
+        return np.diff(self._arrays["source_starts"]) if "source_starts" in self._arrays else None
+
+    @property
+    def lines(self) -> Int64[np.ndarray, " N"]:
+        """On which line of its file each example begins, from 1."""
+        return self._arrays["lines"]
+
+    def _slice(self, ids: str, starts: str, index: int) -> Integer[np.ndarray, " n"]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"example {index} of {len(self)}")
+        begin, end = self._arrays[starts][index : index + 2]
+        return self._arrays[ids][begin:end]
+
+
+class TokenWriter:
+    """Writes a token file as a stream: beside its place, and moved there when whole. Use it in a `with`."""
+
+    def __init__(self, path: Path, vocab_size: int, source_vocab_size: int | None = None) -> None:
+        self.path = path
+        self.count = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._dtypes = {"ids": _id_type(vocab_size), "starts": np.dtype("<i8"), "lines": np.dtype("<i8")}
+        if source_vocab_size is not None:
+            self._dtypes |= {"source_ids": _id_type(source_vocab_size), "source_starts": np.dtype("<i8")}
+        self._ends = {"starts": 0, "source_starts": 0}
+        self._part = path.with_name(f"{path.name}.part")
+        self._stack = ExitStack()
+        self._columns = {name: self._open_column(name) for name in self._dtypes}
+        for name in self._ends.keys() & self._dtypes.keys():
+            self._append_number(name, 0)
+
+    def __enter__(self) -> "TokenWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def add(self, ids: Integers, source: Integers | None, line: int) -> None:
+        """One more example."""
+        assert (source is not None) == ("source_ids" in self._dtypes), "sources for all examples or for none"
+        self._add_ids("ids", "starts", ids)
+        if source is not None:
+            self._add_ids("source_ids", "source_starts", source)
+        self._append_number("lines", line)
+        self.count += 1
+
+    def finish(self, fingerprint: str, about: dict[str, Any] | None = None) -> None:
+        """Puts the columns together and the file in its place."""
+        arrays: dict[str, dict[str, Any]] = {}
+        position, checksum = 0, 0
+        for name, column in self._columns.items():
+            size = column.tell()
+            arrays[name] = {"type": self._dtypes[name].str, "at": position, "bytes": size}
+            column.write(bytes(-size % _ALIGN))
+            position += size + -size % _ALIGN
+            checksum = _checksum(column, checksum)
+        header = {"fingerprint": fingerprint, "about": about or {}, "arrays": arrays}
+        content = json.dumps(header | {"bytes": position, "crc32": checksum}).encode()
+        content += b" " * (-(len(MAGIC) + _SIZES.size + len(content)) % _ALIGN)
+        try:
+            with self._part.open("wb") as file:
+                file.write(MAGIC + _SIZES.pack(len(content), zlib.crc32(content)) + content)
+                for column in self._columns.values():
+                    column.seek(0)
+                    shutil.copyfileobj(column, file, _BLOCK)
+            self._part.replace(self.path)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def _open_column(self, name: str) -> BinaryIO:
+        path = self.path.with_name(f"{self.path.name}.{name}.part")
+        self._stack.callback(path.unlink, missing_ok=True)
+        return self._stack.enter_context(path.open("w+b", buffering=1 << 16))
+
+    def _add_ids(self, ids: str, starts: str, values: Integers) -> None:
+        self._columns[ids].write(np.asarray(values, dtype=self._dtypes[ids]).tobytes())
+        self._ends[starts] += len(values)
+        self._append_number(starts, self._ends[starts])
+
+    def _append_number(self, name: str, value: int) -> None:
+        self._columns[name].write(value.to_bytes(8, "little"))
+
+
+def _id_type(vocab_size: int) -> np.dtype[Any]:
+    return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """The header, and where the arrays start."""
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise ValueError("it does not begin as one")
+        sizes = file.read(_SIZES.size)
+        length, checksum = _SIZES.unpack(sizes) if len(sizes) == _SIZES.size else (0, -1)
+        content = file.read(length)
+    if len(content) != length or zlib.crc32(content) != checksum:
+        raise ValueError("its header is cut short or changed")
+    return json.loads(content), len(MAGIC) + _SIZES.size + length
+
+
+def _verify(path: Path, header: dict[str, Any], start: int) -> None:
+    size = path.stat().st_size
+    if size != start + header["bytes"]:
+        raise ValueError(f"{size:,} bytes instead of {start + header['bytes']:,}")
+    with path.open("rb") as file:
+        if _checksum(file, 0, start) != header["crc32"]:
+            raise ValueError("its content has changed since it was written")
+
+
+def _checksum(file: BinaryIO, value: int, start: int = 0) -> int:
+    """The CRC-32 of the rest of a file, continued from `value`."""
+    file.seek(start)
+    while block := file.read(_BLOCK):
+        value = zlib.crc32(block, value)
+    return value
+
+
+def _view(mapped: npt.NDArray[np.uint8], start: int, entry: dict[str, Any]) -> npt.NDArray[Any]:
+    begin = start + entry["at"]
+    return mapped[begin : begin + entry["bytes"]].view(np.dtype(entry["type"]))

@@ -1,0 +1,1 @@
+"""Complete examples on real text: data, training, figures on what was held out."""

@@ -1,0 +1,35 @@
+"""What a user can fix: each error names the file, line or key and says what would be right."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class UserError(Exception):
+    """A mistake of the user's, printed as one message without a traceback; exit status 2."""
+
+
+class DataError(UserError):
+    """Text that cannot be used, with its file and line (counted from 1)."""
+
+    def __init__(self, message: str, file: Path | str | None = None, line: int | None = None) -> None:
+        place = "" if file is None else f"{file}: " if line is None else f"{file}, line {line}: "
+        super().__init__(place + message)
+        self.reason = message
+        self.file = file
+        self.line = line
+
+
+class RecipeError(UserError):
+    """A recipe, preset or override that cannot be followed; names the key and the valid choices."""
+
+
+class FolderError(UserError):
+    """A model or run folder that is damaged, foreign, newer than this version, or in use."""
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A closing hint: the nearest choice if one is near, else all of them."""
+    known = sorted(choices)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else f"choose from: {', '.join(known)}"

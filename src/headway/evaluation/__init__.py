@@ -1,0 +1,1 @@
+"""How good output is: measures with confidence intervals, baselines, comparisons."""

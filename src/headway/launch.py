@@ -1,0 +1,62 @@
+"""`headway.train(...)`: a model from a recipe, from data, or from a run that was stopped."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from headway.data.layout import holds_pairs
+from headway.errors import UserError
+from headway.recipe import Recipe, built_in_recipes, read_recipe
+from headway.run import Outcome, resume, say_on_stderr, start
+from headway.run_folder import RunFolder, free_folder
+
+
+def train(
+    *things: str | Path,
+    overrides: Sequence[str] = (),
+    out: str | Path | None = None,
+    objective: Literal["pairs", "causal", "masked"] | None = None,
+    say: Callable[[str], None] = say_on_stderr,
+) -> Outcome:
+    """Train by a recipe (a .toml file or a built-in name), on data files, or on with a run folder.
+
+    `overrides` change the recipe, as in `["stop.minutes=10"]`. The outcome names the run folder, in which
+    `model` is the model folder that `headway.load` opens.
+    """
+    names = [str(thing) for thing in things]
+    first = Path(names[0])
+    if RunFolder(first).exists:
+        if len(names) > 1 or overrides or out is not None:
+            raise UserError(
+                f"{first}: a run goes on as it began; for other settings start a new one: "
+                f"headway train {first / 'recipe.toml'} KEY=VALUE… --out FOLDER"
+            )
+        return go_on(first, say)
+    if first.suffix == ".toml" or names[0] in built_in_recipes():
+        if len(names) > 1:
+            raise UserError(f"{names[1]}: a recipe names its data; write data.train=[…] to change it")
+        recipe = read_recipe(names[0], overrides)
+    else:
+        recipe = recipe_for(names, overrides, objective)
+    folder = Path(out) if out is not None else free_folder(first.name.split(".")[0] or "run")
+    say(f"run folder: {folder}")
+    return start(recipe, folder, say)
+
+
+def go_on(folder: Path, say: Callable[[str], None]) -> Outcome:
+    """Resume a run; one that is finished is left alone and says so."""
+    run = RunFolder(folder)
+    if run.is_finished:
+        say(
+            f"{folder}: is finished, and its model is in {run.model}; to train anew: "
+            f"headway train {run.recipe} --out FOLDER"
+        )
+        return Outcome(run, "finished before", {})
+    return resume(folder, say)
+
+
+def recipe_for(data: Sequence[str], overrides: Sequence[str], objective: str | None) -> Recipe:
+    """The built-in recipe for data of this kind: pairs, or plain text for a causal or masked model."""
+    if objective is None:
+        objective = "pairs" if holds_pairs(data) else "causal"
+    return read_recipe(objective, overrides, {"data": {"train": list(data)}})

@@ -1,0 +1,1 @@
+"""The network: one attention, one layer, one stack; three short models."""

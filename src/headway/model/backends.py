@@ -1,0 +1,81 @@
+"""Attention kernels (Paper §3.2.1, eq. 1). A backend binds a mask once per pass and returns `attend`.
+
+Axes: B rows, T queries, S keys, H heads, K key/value heads, E size of a key, U size of a value.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from headway.model.mask import AttentionMask
+
+
+@runtime_checkable
+class Attend(Protocol):
+    """softmax(q kᵀ / √E) v, with the mask already bound (Paper eq. 1)."""
+
+    def __call__(
+        self, q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"], v: Float[Tensor, "B K S U"], /
+    ) -> Float[Tensor, "B H T U"]: ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Turns the facts of a mask, for so many queries and keys, into `attend`."""
+
+    def __call__(self, mask: AttentionMask, queries: int, keys: int, device: torch.device, /) -> Attend: ...
+
+
+@dataclass(frozen=True)
+class SdpaAttend:
+    """PyTorch's fused kernel."""
+
+    visible: Bool[Tensor, "b 1 t S"] | None
+    is_causal: bool
+
+    def __call__(
+        self, q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"], v: Float[Tensor, "B K S U"], /
+    ) -> Float[Tensor, "B H T U"]:
+        grouped = q.shape[1] != k.shape[1]
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=self.visible, is_causal=self.is_causal, enable_gqa=grouped
+        )
+
+
+def sdpa(mask: AttentionMask, queries: int, keys: int, device: torch.device, /) -> Attend:
+    """The default backend. Where causality is the only fact no matrix is made, and the flash kernel runs."""
+    if mask.causal and mask.key_segments is None and isinstance(mask.offset, int):
+        if queries == keys and mask.offset == 0:
+            return SdpaAttend(None, is_causal=queries > 1)
+        if queries == 1 and mask.offset == keys - 1:
+            return SdpaAttend(None, is_causal=False)
+    return SdpaAttend(mask.dense(queries, keys, device), is_causal=False)
+
+
+@dataclass
+class RecordingBackend:
+    """Equation 1 written out, keeping the weights of every call: the reference, and the inspector's eye."""
+
+    weights: list[Float[Tensor, "B H T S"]] = field(default_factory=list)
+
+    def __call__(self, mask: AttentionMask, queries: int, keys: int, device: torch.device, /) -> Attend:
+        visible = mask.dense(queries, keys, device)
+
+        def attend(
+            q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"], v: Float[Tensor, "B K S U"], /
+        ) -> Float[Tensor, "B H T U"]:
+            group = q.shape[1] // k.shape[1]
+            k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
+            scores = q @ k.mT / math.sqrt(q.shape[-1])
+            if visible is not None:
+                scores = scores.masked_fill(~visible, float("-inf"))
+            weights = scores.softmax(dim=-1)
+            self.weights.append(weights)
+            return weights @ v
+
+        return attend

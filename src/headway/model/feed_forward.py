@@ -1,0 +1,29 @@
+"""Position-wise feed-forward networks (Paper §3.3, eq. 2)."""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from headway.model.config import TransformerConfig
+
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "swiglu": F.silu}
+
+
+class FeedForward(nn.Module):
+    """output(activation(inner(x))) (Paper eq. 2); "swiglu" is output(silu(gate(x)) · inner(x)) (Shazeer 2020)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS[config.activation]
+        self.inner = nn.Linear(config.d_model, config.d_ff, bias=config.bias)
+        gated = config.activation == "swiglu"
+        self.gate = nn.Linear(config.d_model, config.d_ff, bias=config.bias) if gated else None
+        self.output = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
+
+    def forward(self, x: Float[Tensor, "*n D"]) -> Float[Tensor, "*n D"]:
+        inner = (
+            self.activation(self.inner(x))
+            if self.gate is None
+            else self.activation(self.gate(x)) * self.inner(x)
+        )
+        return self.output(inner)

@@ -1,0 +1,71 @@
+"""One layer of an encoder or decoder (Paper §3.1, Figure 1). Axes: B rows, T positions, D d_model."""
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from headway.model.attention import Attention, KeyValues
+from headway.model.backends import Attend
+from headway.model.config import TransformerConfig
+from headway.model.feed_forward import FeedForward
+from headway.model.positions import Rotation
+
+Remember = Callable[[KeyValues], KeyValues]
+"""Takes the newest keys and values, returns all so far: how a cache enters a layer."""
+
+
+def build_norm(config: TransformerConfig) -> nn.Module:
+    """The normalization the config asks for."""
+    if config.norm.kind == "rms":
+        return nn.RMSNorm(config.d_model, eps=config.norm.epsilon)
+    return nn.LayerNorm(config.d_model, eps=config.norm.epsilon, bias=config.bias)
+
+
+class Residual(nn.Module):
+    """norm(x + sublayer(x)), or x + sublayer(norm(x)) where the norm comes first (Paper §3.1, §5.4)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.norm = build_norm(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm_first = config.norm.position == "pre"
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], sublayer: Callable[[Tensor], Tensor]
+    ) -> Float[Tensor, "B T D"]:
+        if self.norm_first:
+            return x + self.dropout(sublayer(self.norm(x)))
+        return self.norm(x + self.dropout(sublayer(x)))
+
+
+class Layer(nn.Module):
+    """Self-attention, attention to the encoder's memory if there is one, feed-forward (Paper §3.1)."""
+
+    def __init__(self, config: TransformerConfig, *, sees_memory: bool) -> None:
+        super().__init__()
+        self.self_attention, self.self_residual = Attention(config), Residual(config)
+        if sees_memory:
+            self.memory_attention, self.memory_residual = Attention(config), Residual(config)
+        self.feed_forward, self.feed_forward_residual = FeedForward(config), Residual(config)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        attend: Attend,
+        rotation: Rotation | None = None,
+        remember: Remember | None = None,
+        memory: KeyValues | None = None,
+        attend_memory: Attend | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        def look_at_self(x: Tensor) -> Tensor:
+            newest = self.self_attention.keys_values(x, rotation)
+            return self.self_attention(x, remember(newest) if remember else newest, attend, rotation)
+
+        def look_at_memory(x: Tensor) -> Tensor:
+            return self.memory_attention(x, memory, attend_memory)
+
+        x = self.self_residual(x, look_at_self)
+        if memory is not None:
+            x = self.memory_residual(x, look_at_memory)
+        return self.feed_forward_residual(x, self.feed_forward)

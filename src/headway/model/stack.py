@@ -1,0 +1,64 @@
+"""N equal layers (Paper §3.1). Axes: B rows, T positions, S memory positions, D d_model."""
+
+from functools import partial
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from headway.model.attention import KeyValues
+from headway.model.backends import Backend, sdpa
+from headway.model.cache import Cache, empty_key_values
+from headway.model.config import TransformerConfig
+from headway.model.layer import Layer, build_norm
+from headway.model.mask import AttentionMask
+from headway.model.positions import Positions, RotaryPositions
+
+
+class Stack(nn.Module):
+    """An encoder or a decoder. The masks meet the kernel here, once per pass; layers never see a mask."""
+
+    def __init__(self, config: TransformerConfig, num_layers: int, *, sees_memory: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = nn.ModuleList(Layer(config, sees_memory=sees_memory) for _ in range(num_layers))
+        self.norm = build_norm(config) if config.norm.position == "pre" else nn.Identity()
+        rotary = config.positions.kind == "rotary"
+        self.rotary = RotaryPositions(config.d_key, config.positions.base) if rotary else None
+        self.backend: Backend = sdpa
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        positions: Positions,
+        mask: AttentionMask,
+        memory: list[KeyValues] | None = None,
+        memory_mask: AttentionMask | None = None,
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        length = x.shape[1]
+        attend = self.backend(mask, length, length + (cache.bound if cache else 0), x.device)
+        rotation = None if self.rotary is None else self.rotary.rotation(positions)
+        attend_memory = None
+        if memory:
+            assert memory_mask is not None
+            attend_memory = self.backend(memory_mask, length, memory[0].k.shape[2], x.device)
+        for i, layer in enumerate(self.layers):
+            remember = partial(cache.remember, i) if cache else None
+            x = layer(x, attend, rotation, remember, memory[i] if memory else None, attend_memory)
+        return self.norm(x)
+
+    def memory(self, encoded: Float[Tensor, "B S D"]) -> list[KeyValues]:
+        """What each layer sees of the encoder's output; computed once for a whole decoding."""
+        return [layer.memory_attention.keys_values(encoded) for layer in self.layers]
+
+    def new_cache(
+        self, rows: int, memory: list[KeyValues], memory_segments: Int[Tensor, "B S"] | None
+    ) -> Cache:
+        """A cache that remembers nothing but the encoder's memory, if there is one."""
+        config, weight = self.config, next(self.parameters())
+        own = [
+            empty_key_values(weight, rows, config.num_kv_heads, config.d_key, config.d_value)
+            for _ in self.layers
+        ]
+        lengths = weight.new_zeros(rows, dtype=int)
+        return Cache(own, memory, memory_segments, lengths)

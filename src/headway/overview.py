@@ -1,0 +1,83 @@
+"""What a recipe or a model is, as tables for people."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from headway.bundle import load_bundle
+from headway.model.architectures import Transformer, build
+from headway.model.config import TransformerConfig
+from headway.recipe import read_recipe
+from headway.run_folder import model_folder
+from headway.training.schedule import peak_rate
+
+
+def of_recipe(name: str, overrides: Sequence[str]) -> Iterator[Table | str]:
+    """The model that a recipe asks for, at the bound of its vocabulary, and how it trains."""
+    recipe = read_recipe(name, overrides)
+    yield f"{name}: {recipe.model.architecture}, vocabularies at their upper bound"
+    yield _shape(recipe.model)
+    with torch.device("meta"):
+        yield _parameters(build(recipe.model))
+    rate = peak_rate(recipe.optimizer, recipe.schedule, recipe.model.d_model)
+    facts = {
+        "peak rate": f"{rate:.3g} after {recipe.schedule.warmup:,} steps, then {recipe.schedule.kind}",
+        "optimizer": f"{recipe.optimizer.kind}, gradient clipped at {recipe.optimizer.clip:g}",
+        "batch": f"{recipe.batch.tokens:,} tokens",
+        "stop": ", ".join(f"{key} {value:g}" for key, value in asdict(recipe.stop).items() if value),
+    }
+    yield _table("training", facts)
+
+
+def of_model(folder: Path) -> Iterator[Table | str]:
+    """The model in a folder, with its vocabulary, limits and metrics."""
+    bundle = load_bundle(model_folder(folder))
+    yield f"{folder}: {bundle.architecture}"
+    yield _shape(bundle.config)
+    yield _parameters(bundle.model)
+    source, target = bundle.tokenizers
+    facts = {"target vocabulary" if source else "vocabulary": f"{target.vocab_size:,} ({target.kind})"}
+    if source is not None:
+        joint = source is target
+        facts["source vocabulary"] = "the same" if joint else f"{source.vocab_size:,} ({source.kind})"
+    if bundle.meta.longest_source:
+        facts["longest source in training"] = f"{bundle.meta.longest_source:,} tokens"
+    if bundle.meta.longest_target:
+        facts["longest target or row in training"] = f"{bundle.meta.longest_target:,} tokens"
+    facts |= {f"held-out {name}": f"{value:.4g}" for name, value in bundle.meta.metrics.items()}
+    yield _table("text and metrics", facts)
+
+
+def _shape(config: TransformerConfig) -> Table:
+    facts: dict[str, str] = {}
+    for key, value in asdict(config).items():
+        if isinstance(value, dict):
+            facts |= {f"{key}.{inner}": str(each) for inner, each in value.items() if each is not None}
+        elif value is not None:
+            facts[key] = str(value)
+    return _table("model", facts)
+
+
+def _parameters(model: Transformer) -> Table:
+    table = Table(title="parameters", title_justify="left")
+    table.add_column("part")
+    table.add_column("number", justify="right")
+    seen: set[Any] = set()
+    for name, part in model.named_children():
+        own = [p for p in part.parameters() if p not in seen]
+        seen.update(own)
+        tied = "" if own or not any(True for _ in part.parameters()) else "  (tied)"
+        table.add_row(name + tied, f"{sum(p.numel() for p in own):,}")
+    table.add_row("all", f"{sum(p.numel() for p in model.parameters()):,}", style="bold")
+    return table
+
+
+def _table(title: str, facts: dict[str, str]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in facts.items():
+        table.add_row(name, value)
+    return table

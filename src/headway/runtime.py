@@ -1,0 +1,101 @@
+"""Where and how numbers are computed: the device, and the precision that is fast on it."""
+
+import json
+import os
+import platform
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from headway.errors import RecipeError
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeConfig:
+    """Chosen for the machine unless said otherwise; nothing here changes what is computed but for rounding."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """bfloat16 = matrix products in bfloat16, weights and everything delicate in float32."""
+    threads: int = 0
+    """0 = all cores."""
+
+
+def choose_device(wanted: str = "auto") -> torch.device:
+    """The named device, or the fastest there is. Raises RecipeError where the named one is missing."""
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return torch.device(next(name for name, there in present.items() if there))
+    if not present[wanted]:
+        there = ", ".join(name for name, is_there in present.items() if is_there)
+        raise RecipeError(f"runtime.device = {wanted!r}: this machine has none; it has {there}")
+    return torch.device(wanted)
+
+
+def choose_precision(wanted: str, device: torch.device) -> Precision:
+    """The wanted precision; for "auto", bfloat16 where the processor is really faster in it (measured once)."""
+    if wanted == "float32" or wanted == "bfloat16":
+        return wanted
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    if device.type != "cpu":
+        return "float32"
+    return "bfloat16" if _cpu_speedup_of_bfloat16() >= 1.5 else "float32"
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """The context in which a forward pass computes in `precision`."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def cache_folder() -> Path:
+    """Where measurements are kept between runs: $HEADWAY_CACHE, else the user's cache folder."""
+    if folder := os.environ.get("HEADWAY_CACHE"):
+        return Path(folder)
+    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "headway"
+
+
+def _cpu_speedup_of_bfloat16() -> float:
+    """How many times faster a layer-sized product is in bfloat16; measured once for this processor."""
+    key = f"{platform.machine()} {_processor_name()} torch {torch.__version__} threads {torch.get_num_threads()}"
+    file = cache_folder() / "bfloat16.json"
+    try:
+        known = json.loads(file.read_text("utf-8"))
+        return float(known[key])
+    except (OSError, ValueError, KeyError, TypeError):
+        known = {}
+    speedup = _seconds_of_product(torch.float32) / _seconds_of_product(torch.bfloat16)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({**known, key: round(speedup, 3)}), "utf-8")
+    except OSError:
+        pass  # a read-only home: it is measured again next time
+    return speedup
+
+
+def _seconds_of_product(kind: torch.dtype) -> float:
+    x, weight = torch.randn(1024, 256).to(kind), torch.randn(512, 256).to(kind)
+    times = []
+    for _ in range(8):
+        start = time.perf_counter()
+        torch.nn.functional.linear(x, weight)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _processor_name() -> str:
+    """The processor's model where the system tells it; it decides what bfloat16 is worth."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

@@ -1,0 +1,264 @@
+"""Text to token ids and back: learned once, saved as `tokenizer.json`, known by a fingerprint."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tokenizers
+from tokenizers import decoders
+
+from headway.errors import DataError, FolderError, RecipeError
+from headway.text.kinds import BLANK, CONTINUES, Kind, kind_of, trainer, untrained
+from headway.text.normalize import Form, normalizer_steps
+from headway.text.sample import sample_lines
+
+SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
+PAD, UNKNOWN, BEGIN, END, MASK = range(5)
+"""The ids of the special tokens, the same in every vocabulary."""
+
+BLANKS = ("<mask>", "___", "[MASK]")
+"""How a text may write a blank to be filled; more underscores are still one blank."""
+
+BYTES = 256
+"""Byte-level vocabularies hold every byte, so that nothing is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """How one vocabulary is learned. `vocab_size` is an upper bound and counts the special tokens.
+
+    kind: bpe (byte-level, with GPT-2's splitting into words), wordpiece, unigram, words, characters, or
+    symbols (given ones, separated by blanks, such as phonemes).
+    min_count: what occurs less often gets no token of its own. sample_lines: it learns from at most so many.
+    """
+
+    kind: Kind = "bpe"
+    vocab_size: int = 8000
+    normalize: Form = "none"
+    lowercase: bool = False
+    min_count: int = 1
+    sample_lines: int = 2_000_000
+
+    def __post_init__(self) -> None:
+        smallest = len(SPECIAL_TOKENS) + (BYTES if self.kind == "bpe" else 1)
+        if self.vocab_size < smallest:
+            raise RecipeError(
+                f"vocab_size = {self.vocab_size}: the kind {self.kind!r} needs {smallest} or more"
+            )
+        for name in ("min_count", "sample_lines"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name} = {getattr(self, name)}: must be 1 or more")
+        if self.kind == "unigram" and self.min_count > 1:
+            raise RecipeError("min_count: unigram has no such threshold; leave it at 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """The vocabularies; without `source` one joint vocabulary is learned on both sides."""
+
+    target: TokenizerConfig = field(default_factory=TokenizerConfig)
+    source: TokenizerConfig | None = None
+
+
+class Tokenizer:
+    """A learned vocabulary: raw text in, ids out, and back to text as a person would write it."""
+
+    def __init__(self, content: str) -> None:
+        """From the content of `tokenizer.json`; a FolderError if it is none of ours."""
+        try:
+            library = tokenizers.Tokenizer.from_str(content)
+        except Exception as error:  # the library raises nothing narrower
+            raise FolderError(f"not a tokenizer: {error}") from error
+        held = tuple(library.id_to_token(index) for index in range(len(SPECIAL_TOKENS)))
+        if held != SPECIAL_TOKENS:
+            raise FolderError(
+                f"the first tokens are {held}; Headway's tokenizers begin with {SPECIAL_TOKENS}"
+            )
+        # Text in the spelling of a special token is plain text; this setting is not saved in the file.
+        library.encode_special_tokens = True
+        self._content = content
+        self._library = library
+        self.kind: Kind = kind_of(library)
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are, special tokens included; ids are 0 … vocab_size − 1."""
+        return self._library.get_vocab_size(with_added_tokens=True)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides the ids: the canonical JSON of the tokenizer."""
+        canonical = json.dumps(json.loads(self._content), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of the text, without special tokens; what the vocabulary lacks becomes UNKNOWN."""
+        return _encode(self._library, [text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """As `encode` for each text, on all cores."""
+        return _encode(self._library, texts)
+
+    def encode_blanks(self, text: str, blanks: Sequence[str] = BLANKS) -> list[int]:
+        """The ids of a text with blanks to fill: each blank becomes MASK, the rest as `encode` would.
+
+        A space before a blank belongs to the word that the blank stands for.
+        """
+        first, *rest = re.split("|".join(_blank_pattern(blank) for blank in blanks), text)
+        if not rest:
+            return self.encode(text)
+        parts = [first, *rest]
+        if self.kind != "characters":
+            parts = [part.removesuffix(" ") for part in parts[:-1]] + parts[-1:]
+        ids = self.encode(parts[0])
+        for part in _encode(self._continuing, parts[1:]):
+            ids += [MASK, *part]
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids; special tokens are left out."""
+        return self._library.decode([int(index) for index in ids], skip_special_tokens=True)
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """Each token for display: blanks as ▁, line ends as ↵, bytes that are no whole character as �."""
+        return [self._piece(int(index)).replace(" ", BLANK).replace("\n", "↵") for index in ids]
+
+    def word_starts(self, ids: Iterable[int]) -> npt.NDArray[np.bool_]:
+        """True [n] where a token begins a new word: at a blank, or where letters, digits and signs meet."""
+        index = np.fromiter(ids, dtype=np.int64)
+        starts = np.ones(len(index), dtype=np.bool_)
+        if self.kind not in ("words", "symbols") and len(index):
+            begins, ends = self._character_classes
+            before, after = ends[index[:-1]], begins[index[1:]]
+            starts[1:] = (after == _BLANK) | (after != before) & (before != _OPENS_WORD)
+        return starts
+
+    def to_json(self) -> str:
+        """The content of `tokenizer.json`, to the letter: the library would write it with other digits."""
+        return self._content
+
+    @classmethod
+    def from_json(cls, text: str) -> "Tokenizer":
+        """The tokenizer of `to_json`; a FolderError if it is none."""
+        return cls(text)
+
+    def save(self, path: Path) -> None:
+        """Writes `tokenizer.json`, whole or not at all."""
+        beside = path.with_name(path.name + ".part")
+        beside.write_text(self.to_json(), encoding="utf-8")
+        beside.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        """The tokenizer in the file; a FolderError that names the file if there is none."""
+        try:
+            return cls.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, FolderError) as error:
+            raise FolderError(f"{path}: {error}") from error
+
+    @cached_property
+    def _continuing(self) -> tokenizers.Tokenizer:
+        """The same, for text that goes on after a blank: nothing is put before its first word."""
+        content = json.loads(self._content)
+        steps = (content["normalizer"] or {}).get("normalizers", [])
+        steps[:] = [step for step in steps if step["type"] != "Prepend"]
+        library = tokenizers.Tokenizer.from_str(json.dumps(content))
+        library.encode_special_tokens = True
+        return library
+
+    def _piece(self, index: int) -> str:
+        token = self._library.id_to_token(index)
+        if token is None:
+            return SPECIAL_TOKENS[UNKNOWN]
+        if index < len(SPECIAL_TOKENS):
+            return token
+        if self.kind == "bpe":
+            return decoders.ByteLevel().decode([token])
+        return token.removeprefix(CONTINUES) if self.kind == "wordpiece" else token
+
+    @cached_property
+    def _character_classes(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+        """The class of the first and of the last character of each token [V]."""
+        pieces = [self._piece(index).replace(BLANK, " ") for index in range(self.vocab_size)]
+        begins = np.array([_character_class(piece[:1]) for piece in pieces], dtype=np.int8)
+        ends = np.array([_character_class(piece[-1:]) for piece in pieces], dtype=np.int8)
+        if self.kind != "characters":
+            ends[[piece.endswith(" ") for piece in pieces]] = _OPENS_WORD
+        begins[: len(SPECIAL_TOKENS)] = ends[: len(SPECIAL_TOKENS)] = _BLANK
+        return begins, ends
+
+
+class Tokenizers(NamedTuple):
+    """A model's vocabularies. `source`: None for language models, the same object as `target` if joint."""
+
+    source: Tokenizer | None
+    target: Tokenizer
+
+
+def train_tokenizer(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
+    """A tokenizer learned from the texts, or from a bounded sample of their lines where they are many."""
+    lines = sample_lines(texts, config.sample_lines)
+    if not any(line.strip() for line in lines):
+        raise DataError("there is no text to learn a vocabulary from")
+    steps = normalizer_steps(config.normalize, config.lowercase)
+    library = untrained(config.kind, steps, SPECIAL_TOKENS[UNKNOWN], SPECIAL_TOKENS)
+    learner = trainer(config.kind, config.vocab_size, config.min_count, SPECIAL_TOKENS)
+    try:
+        library.train_from_iterator(lines, learner)
+    except Exception as error:  # the library raises nothing narrower
+        _refuse_lone_surrogates(lines)
+        raise RecipeError(
+            f"vocab_size = {config.vocab_size}: no {config.kind} vocabulary could be learned ({error}); "
+            "give a larger vocab_size or another kind"
+        ) from error
+    tokenizer = Tokenizer(library.to_str())
+    if tokenizer.vocab_size > config.vocab_size:
+        raise RecipeError(
+            f"vocab_size = {config.vocab_size} is too small for this text: its single characters alone make "
+            f"{tokenizer.vocab_size} tokens; give {tokenizer.vocab_size} or more, or use the kind 'bpe'"
+        )
+    return tokenizer
+
+
+_BLANK, _LETTER, _DIGIT, _SIGN, _OPENS_WORD = range(5)
+"""Classes of characters; a space at the end of a token belongs to the word after it."""
+
+
+def _character_class(character: str) -> int:
+    if character.isspace():
+        return _BLANK
+    if character.isnumeric():
+        return _DIGIT
+    # Letters and their marks; a part of a character, which decodes to U+FFFD, counts as a letter.
+    return _LETTER if unicodedata.category(character or "a")[0] in "LM" or character == "\ufffd" else _SIGN
+
+
+def _blank_pattern(blank: str) -> str:
+    return re.escape(blank) + (f"{re.escape(blank[0])}*" if len(set(blank)) == 1 else "")
+
+
+def _encode(library: tokenizers.Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    try:
+        encodings = library.encode_batch_fast(list(texts), add_special_tokens=False)
+    except TypeError:
+        _refuse_lone_surrogates(texts)
+        raise
+    return [encoding.ids for encoding in encodings]
+
+
+def _refuse_lone_surrogates(texts: Iterable[str]) -> None:
+    for text in texts:
+        for position, character in enumerate(text):
+            if "\ud800" <= character <= "\udfff":
+                raise DataError(
+                    f"character {position + 1} is a lone surrogate (U+{ord(character):04X}), "
+                    "which is half of a character and cannot be encoded"
+                )

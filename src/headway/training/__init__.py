@@ -1,0 +1,1 @@
+"""The loop and what it needs: it knows batches and losses, never a task."""

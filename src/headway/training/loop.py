@@ -1,0 +1,177 @@
+"""The training loop: it knows batches, steps and times, and nothing of tasks."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from headway.batch import Batch
+from headway.runtime import Precision
+from headway.training.average import update_average, weights_of
+from headway.training.interrupt import Interruption
+from headway.training.schedule import rate_factor
+from headway.training.settings import OptimizerConfig, ScheduleConfig, StopConfig, TrainingConfig
+from headway.training.state import TrainState
+from headway.training.step import StepReport, train_step
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """Where batches come from: a pure function of epoch and index."""
+
+    def batches(self, epoch: int) -> int: ...
+
+    def epoch(
+        self, number: int, start: int = 0, progress: Callable[[int], float] | None = None
+    ) -> Iterator[list[Batch]]: ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A held-out example and what the model makes of it now."""
+
+    source: str
+    reference: str
+    prediction: str
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a look at held-out data found."""
+
+    metrics: dict[str, float]
+    samples: list[Sample] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a reporter learns of one step."""
+
+    step: int
+    epoch: float
+    progress: float
+    rate: float
+    seconds: float
+    """Of training so far."""
+    tokens: int
+    report: StepReport
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """Who is told how the run goes."""
+
+    def step(self, moment: Moment) -> None: ...
+
+    def validation(self, step: int, validation: Validation, better: bool) -> None: ...
+
+    def warning(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The settings that the loop follows."""
+
+    training: TrainingConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    stop: StopConfig
+    peak_rate: float
+    precision: Precision
+
+
+MORE_IS_BETTER = ("accuracy", "bleu", "chrf", "exact")
+"""Metrics of which a larger value is better; of all others a smaller one is."""
+
+
+def is_better(metric: str, value: float, best: float | None) -> bool:
+    """Whether a validation beats the best so far; a value that is no number never does."""
+    if math.isnan(value):
+        return False
+    return best is None or (value > best if metric in MORE_IS_BETTER else value < best)
+
+
+def train(
+    state: TrainState,
+    batches: Batches,
+    plan: Plan,
+    validate: Callable[[TrainState], Validation],
+    save: Callable[[TrainState], None],
+    reporter: Reporter,
+    asked_to_stop: Interruption,
+) -> None:
+    """Train until a limit of `plan.stop` is reached (then `state.counters.finished` says which) or asked to stop.
+
+    Saves when due, after each better validation, and at the end, whatever ends it.
+    """
+    counters = state.counters
+    while not counters.finished and not asked_to_stop:
+        count = batches.batches(counters.epoch)
+
+        def progress(batch: int, count: int = count) -> float:
+            return counters.progress(plan.stop, count)
+
+        start = time.perf_counter()
+        for micro_batches in batches.epoch(counters.epoch, counters.batch, progress):
+            _one_step(state, micro_batches, plan, count, reporter, start)
+            counters.finished = counters.reached(plan.stop, count)
+            done = bool(counters.finished or asked_to_stop)
+            better = False
+            if counters.step % plan.training.validate_every == 0 or counters.finished:
+                better = _validate(state, validate, plan, reporter)
+                counters.finished = counters.finished or counters.reached(plan.stop, count)
+                done = done or bool(counters.finished)
+            if counters.step % plan.training.save_every == 0 or better or done:
+                save(state)
+            if done:
+                return
+            start = time.perf_counter()
+        counters.epoch, counters.batch = counters.epoch + 1, 0
+
+
+def _one_step(
+    state: TrainState, batches: list[Batch], plan: Plan, count: int, reporter: Reporter, start: float
+) -> None:
+    """Step, count and tell; `start` is when work on this step began, its batch included."""
+    counters = state.counters
+    counters.step += 1
+    counters.batch += 1
+    progress = counters.progress(plan.stop, count)
+    rate = plan.peak_rate * rate_factor(plan.schedule, counters.step, progress)
+    report = train_step(
+        state,
+        batches,
+        rate,
+        smoothing=plan.training.label_smoothing,
+        clip=plan.optimizer.clip,
+        precision=plan.precision,
+    )
+    if state.average is not None:
+        update_average(state.average, state.model, plan.training.ema)
+    counters.tokens += report.labels
+    counters.clipped += report.clipped
+    if not report.updated:
+        counters.skipped += 1
+        reporter.warning(f"step {counters.step}: the gradient is not finite; the step is left out")
+    counters.seconds += time.perf_counter() - start
+    if plan.stop.minutes:
+        counters.fit_minutes(plan.stop.minutes)
+    epoch = counters.epoch + counters.batch / count
+    reporter.step(Moment(counters.step, epoch, progress, rate, counters.seconds, counters.tokens, report))
+
+
+def _validate(
+    state: TrainState, validate: Callable[[TrainState], Validation], plan: Plan, reporter: Reporter
+) -> bool:
+    """Look at held-out data with the averaged weights, if there are any; true if it is the best so far."""
+    counters, metric = state.counters, plan.training.metric
+    with weights_of(state.model, state.average):
+        validation = validate(state)
+    value = validation.metrics[metric]
+    better = is_better(metric, value, counters.best)
+    counters.without_better = 0 if better else counters.without_better + 1
+    if better:
+        counters.best, counters.best_step = value, counters.step
+    reporter.validation(counters.step, validation, better)
+    return better

@@ -1,0 +1,42 @@
+"""Token cross-entropy, the one loss of all three trainings. Axes: B rows, T positions, D d_model, N labels."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from headway.batch import NO_LABEL, Batch
+from headway.model.architectures import Transformer
+
+CHUNK = 4096
+"""Labelled positions whose logits are computed together."""
+
+
+@dataclass(frozen=True)
+class TokenLoss:
+    """Sums, never means: exact over micro-batches and ranks."""
+
+    total: Float[Tensor, ""]
+    """Nats."""
+    labels: Int[Tensor, ""]
+    correct: Int[Tensor, ""]
+    """Labels that are the most probable token."""
+
+
+def token_loss(model: Transformer, batch: Batch, smoothing: float = 0.0) -> TokenLoss:
+    """Cross-entropy with label smoothing (Paper §5.4) at the labelled positions; no other logits are computed.
+
+    The smoothed target gives 1 - ε to the label and spreads ε evenly over the whole vocabulary.
+    """
+    hidden = model(batch.inputs, batch.source)
+    labelled = batch.labels != NO_LABEL
+    states, labels = hidden[labelled], batch.labels[labelled]
+    total = hidden.new_zeros((), dtype=torch.float32)
+    correct = labels.new_zeros(())
+    for some, right in zip(states.split(CHUNK), labels.split(CHUNK), strict=True):
+        logits = model.logits(some).float()
+        total = total + F.cross_entropy(logits, right, reduction="sum", label_smoothing=smoothing)
+        correct = correct + (logits.detach().argmax(dim=-1) == right).sum()
+    return TokenLoss(total, labelled.sum(), correct)

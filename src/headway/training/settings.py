@@ -1,0 +1,96 @@
+"""What a recipe says about training. Defaults follow the paper (§5.2–5.4) where it states them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from headway.errors import RecipeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Adam as in Paper §5.3, or with decoupled weight decay on matrices."""
+
+    kind: Literal["adam", "adamw"] = "adam"
+    rate: float | None = None
+    """Peak learning rate; None = the paper's, (d_model · warmup)^-0.5."""
+    beta1: float = 0.9
+    beta2: float = 0.98
+    epsilon: float = 1e-9
+    weight_decay: float = 0.0
+    """For adamw; matrices only, never biases, norms and embeddings."""
+    clip: float = 1.0
+    """Largest global norm of the gradient; 0 = no clipping."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """The learning rate over the run: linear warm-up, then one of four ways down, fitted to the stop."""
+
+    kind: Literal["inverse-sqrt", "cosine", "linear", "constant"] = "inverse-sqrt"
+    warmup: int = 4000
+    """Steps of warm-up (Paper §5.3)."""
+    final: float = 0.0
+    """Share of the peak rate at the stop, for cosine and linear."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopConfig:
+    """When to stop: at whichever of these comes first; 0 = no such limit."""
+
+    steps: int = 0
+    epochs: float = 0.0
+    tokens: int = 0
+    """Predicted tokens seen."""
+    minutes: float = 0.0
+    """Of training itself: validation and saving are not counted."""
+    patience: int = 0
+    """Validations in a row without a better result."""
+
+    def __post_init__(self) -> None:
+        limits = (self.steps, self.epochs, self.tokens, self.minutes, self.patience)
+        if min(limits) < 0 or not any(limits):
+            raise RecipeError("stop: give steps, epochs, tokens, minutes or patience a number above 0")
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the end is known in advance, so that a schedule can be fitted to it."""
+        return bool(self.steps or self.epochs or self.tokens or self.minutes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Loss, validation, and what is kept."""
+
+    label_smoothing: float = 0.1
+    ema: float = 0.0
+    """Decay of an exponential moving average of the weights, used wherever the model is judged; 0 = none."""
+    validate_every: int = 500
+    """Steps."""
+    save_every: int = 500
+    """Steps."""
+    report_every: int = 10
+    """Steps between lines of metrics.jsonl."""
+    keep_last: int = 2
+    """Checkpoints kept, besides the best."""
+    metric: str = "loss"
+    """What validation is judged by; smaller is better for loss, perplexity and error rates."""
+    final: Literal["best", "last", "average"] = "best"
+    """Which weights become the model: of the best validation, of the last step, or averaged (Paper §6.1)."""
+    average: int = 5
+    """How many of the last checkpoints are averaged, where final = "average"."""
+    samples: int = 8
+    """Held-out examples shown with their predictions at each validation."""
+    tensorboard: bool = False
+    """Also write curves for TensorBoard (extra `tensorboard`)."""
+
+    def __post_init__(self) -> None:
+        if self.final == "average" and self.average > self.keep_last:
+            raise RecipeError(
+                f"training.average = {self.average} needs training.keep_last of at least as many checkpoints"
+            )
+        for name in ("validate_every", "save_every", "report_every", "keep_last", "average"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"training.{name} = {getattr(self, name)}: must be at least 1")
+        for name in ("label_smoothing", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise RecipeError(f"training.{name} = {getattr(self, name)}: must be at least 0 and below 1")

@@ -1,0 +1,86 @@
+"""All that a resumed run needs to be the run that was never interrupted."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from headway.model.architectures import Transformer
+from headway.training.settings import StopConfig
+
+FIT_SHARE = 0.1
+"""Share of the minutes after which the steps that fill them are estimated, once."""
+FIT_STEPS = 20
+"""Steps that must be measured before."""
+
+
+@dataclass
+class Counters:
+    """Where a run stands: plain numbers, kept as JSON."""
+
+    step: int = 0
+    """Optimizer steps tried, skipped ones included."""
+    epoch: int = 0
+    batch: int = 0
+    """The next batch of this epoch."""
+    tokens: int = 0
+    """Labels predicted so far."""
+    seconds: float = 0.0
+    """Of training, without validation and saving."""
+    fitted_at: int | None = None
+    fitted_steps: int | None = None
+    """Where the run is to stop by minutes: measured once at step `fitted_at`, then fixed."""
+    clipped: int = 0
+    skipped: int = 0
+    """Steps without an update, for a gradient that was not finite."""
+    best: float | None = None
+    best_step: int | None = None
+    without_better: int = 0
+    """Validations since the best one."""
+    finished: str = ""
+    """Why the run ended; empty while it has not."""
+
+    def progress(self, stop: StopConfig, batches: int) -> float:
+        """How far the run is on its way to the stop, in [0, 1]; `batches` are those of this epoch."""
+        shares = [0.0]
+        if stop.steps:
+            shares.append(self.step / stop.steps)
+        if stop.epochs:
+            shares.append((self.epoch + self.batch / batches) / stop.epochs)
+        if stop.tokens:
+            shares.append(self.tokens / stop.tokens)
+        if self.fitted_steps is not None and self.fitted_at is not None:
+            shares.append((self.step - self.fitted_at) / max(1, self.fitted_steps - self.fitted_at))
+        return min(1.0, max(shares))
+
+    def fit_minutes(self, minutes: float) -> None:
+        """Once the speed is known, fix how many steps the minutes will hold."""
+        budget = minutes * 60
+        if self.fitted_steps is None and self.seconds >= FIT_SHARE * budget and self.step >= FIT_STEPS:
+            self.fitted_at = self.step
+            self.fitted_steps = max(self.step + 1, round(self.step * budget / self.seconds))
+
+    def reached(self, stop: StopConfig, batches: int) -> str:
+        """The limit that the run has reached, in words; empty if none. `batches` are those of this epoch."""
+        if stop.steps and self.step >= stop.steps:
+            return f"{stop.steps:,} steps done"
+        if stop.epochs and self.epoch + self.batch / batches >= stop.epochs:
+            return f"{stop.epochs:g} epochs done"
+        if stop.tokens and self.tokens >= stop.tokens:
+            return f"{stop.tokens:,} tokens seen"
+        if self.fitted_steps is not None and self.step >= self.fitted_steps:
+            return f"{stop.minutes:g} minutes of training done"
+        if stop.patience and self.without_better >= stop.patience:
+            return f"no better result in {stop.patience} validations"
+        return ""
+
+
+@dataclass
+class TrainState:
+    """A model in training."""
+
+    model: Transformer
+    optimizer: torch.optim.Optimizer
+    counters: Counters = field(default_factory=Counters)
+    average: dict[str, Tensor] | None = None
+    """Exponential moving average of the parameters, by name."""

@@ -1,0 +1,48 @@
+"""What every test runs under: shapes and types checked, fixed seeds, one thread a worker."""
+
+import os
+import random
+import sys
+
+from jaxtyping import install_import_hook
+
+assert "headway" not in sys.modules, "headway was imported before its shapes could be checked"
+# An int passes for a float, as for every type checker of annotations.
+install_import_hook("headway", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+import numpy as np  # noqa: E402  (the hook comes before all else)
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("suite")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--at-most", type=int, default=0, help="run only so many of the tests, evenly spread")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
+        os.environ["OMP_NUM_THREADS"] = "1"  # for the programs that tests start
+
+
+@pytest.hookimpl(trylast=True)  # after -m and -k have chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("gpu") is not None and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+    most = config.getoption("--at-most")
+    if 0 < most < len(items):
+        chosen = [items[index * len(items) // most] for index in range(most)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
