@@ -46,7 +46,7 @@ class Pipeline:
         return self.bundle.architecture
 
     def with_search(self, changes: Mapping[str, Any]) -> "Pipeline":
-        """The same models, searching with some settings changed, as in `{"method": "sample", "top_p": 0.9}`."""
+        """The same models, with some settings of the search changed: `{"method": "sample", "top_p": 0.9}`."""
         changed = copy(self)
         changed.search = from_table(SearchConfig, {**asdict(self.search), **changes}, "search")
         return changed
@@ -74,7 +74,7 @@ class Pipeline:
     def hypotheses(
         self, texts: Sequence[str], prefixes: Sequence[str] | None = None
     ) -> list[list[Hypothesis]]:
-        """The best outputs for each text, with scores and log-probabilities; `prefixes` are what they begin with."""
+        """The best outputs for each text, with scores; `prefixes` are what they are to begin with."""
         return Generator(self.ensemble, self.search).generate(texts, prefixes)
 
     def stream(self, prompt: str) -> Iterator[str]:
@@ -115,7 +115,7 @@ class Pipeline:
         for batch in token_batches([len(part) + 2 for _, part in rows], self.search.batch_tokens):
             states = self._states([rows[i][1] for i in batch])
             for i, state in zip(batch, states, strict=True):
-                text, part = rows[i]
+                text, _ = rows[i]
                 sums[text] += state.sum(axis=0)
                 counts[text] += len(state)
         means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)

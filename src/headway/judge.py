@@ -151,14 +151,14 @@ def _judge_masked(pipeline: Pipeline, texts: Sequence[str]) -> Evaluation:
     with pipeline.ensemble.evaluating():
         for batch in loader.ordered():
             on_device = batch.to(pipeline.ensemble.device)
-            places = (on_device.labels != NO_LABEL).nonzero(as_tuple=True)
-            labels = on_device.labels[places]
+            rows, columns = (on_device.labels != NO_LABEL).nonzero(as_tuple=True)
+            labels = on_device.labels[rows, columns]
             states = pipeline.ensemble.hidden(on_device.inputs)
-            best = pipeline.ensemble.log_probs(states, places).argmax(dim=-1)
-            rows = len(on_device.labels)
-            correct += torch.bincount(places[0], best == labels, minlength=rows).tolist()
-            by_commonest += torch.bincount(places[0], labels == commonest, minlength=rows).tolist()
-            hidden += torch.bincount(places[0], minlength=rows).tolist()
+            best = pipeline.ensemble.log_probs(states, (rows, columns)).argmax(dim=-1)
+            count = len(on_device.labels)
+            correct += torch.bincount(rows, best == labels, minlength=count).tolist()
+            by_commonest += torch.bincount(rows, labels == commonest, minlength=count).tolist()
+            hidden += torch.bincount(rows, minlength=count).tolist()
     masked = np.array(hidden, dtype=np.int64)
     systems = {"model": [masked_accuracy(np.array(correct, dtype=np.int64), masked)]}
     if commonest >= 0:

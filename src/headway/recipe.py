@@ -67,7 +67,7 @@ def built_in_recipes() -> list[str]:
 
 
 def read_recipe(name: str | Path, overrides: Sequence[str] = (), changes: Table | None = None) -> Recipe:
-    """The recipe in a file, or a built-in one by name, with `key=value` overrides and a table of changes put in.
+    """The recipe in a file, or a built-in one by name, with a table of changes and `key=value` put in.
 
     Raises RecipeError, naming file and key, for what cannot be followed.
     """

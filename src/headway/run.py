@@ -25,7 +25,7 @@ from headway.data.loader import Loader
 from headway.data.objectives import CausalObjective, MaskedObjective, Objective, PairsObjective
 from headway.data.prepare import Prepared, prepare
 from headway.errors import FolderError
-from headway.model.architectures import build
+from headway.model.architectures import Transformer, build
 from headway.model.config import TransformerConfig
 from headway.model_card import model_card
 from headway.recipe import Recipe, write_recipe
@@ -231,7 +231,7 @@ def build_objective(recipe: Recipe, tokenizers: Tokenizers) -> Objective:
 
 
 @torch.no_grad()
-def held_out_loss(model: torch.nn.Module, batches: Iterator[Batch], precision: Precision) -> dict[str, float]:
+def held_out_loss(model: Transformer, batches: Iterator[Batch], precision: Precision) -> dict[str, float]:
     """Loss in nats per label without smoothing, its exponential, and the share of labels predicted right."""
     device = next(model.parameters()).device
     total, labels, correct = 0.0, 0, 0

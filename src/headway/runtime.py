@@ -18,7 +18,7 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeConfig:
-    """Chosen for the machine unless said otherwise; nothing here changes what is computed but for rounding."""
+    """Chosen for the machine unless said otherwise; nothing here changes results but for rounding."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -38,9 +38,9 @@ def choose_device(wanted: str = "auto") -> torch.device:
     return torch.device(wanted)
 
 
-def choose_precision(wanted: str, device: torch.device) -> Precision:
-    """The wanted precision; for "auto", bfloat16 where the processor is really faster in it (measured once)."""
-    if wanted == "float32" or wanted == "bfloat16":
+def choose_precision(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> Precision:
+    """The wanted precision; for "auto", bfloat16 where the processor is really faster in it."""
+    if wanted != "auto":
         return wanted
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
@@ -66,7 +66,8 @@ def cache_folder() -> Path:
 
 def _cpu_speedup_of_bfloat16() -> float:
     """How many times faster a layer-sized product is in bfloat16; measured once for this processor."""
-    key = f"{platform.machine()} {_processor_name()} torch {torch.__version__} threads {torch.get_num_threads()}"
+    threads = torch.get_num_threads()
+    key = f"{platform.machine()} {_processor_name()} torch {torch.__version__} threads {threads}"
     file = cache_folder() / "bfloat16.json"
     try:
         known = json.loads(file.read_text("utf-8"))

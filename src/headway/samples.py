@@ -12,7 +12,7 @@ PROMPT_TOKENS, CONTINUATION_TOKENS, WINDOW_TOKENS = 24, 32, 32
 
 
 def held_out_samples(pipeline: Pipeline, held_out: TokenFile, count: int) -> list[Sample]:
-    """Greedy predictions for a few examples, spread evenly over the held-out text and always the same ones."""
+    """Greedy predictions for a few examples, always the same ones, spread evenly over the held-out text."""
     chosen = np.unique(np.linspace(0, len(held_out) - 1, min(count, len(held_out))).astype(int)).tolist()
     match pipeline.architecture:
         case "encoder-decoder":
@@ -26,7 +26,7 @@ def held_out_samples(pipeline: Pipeline, held_out: TokenFile, count: int) -> lis
 def _outputs(pipeline: Pipeline, held_out: TokenFile, chosen: list[int]) -> list[Sample]:
     source, target = pipeline.bundle.tokenizers
     assert source is not None
-    sources = [source.decode(held_out.source(i).tolist()) for i in chosen]
+    sources = [source.decode(ids.tolist()) for i in chosen if (ids := held_out.source(i)) is not None]
     found = pipeline.with_search({"method": "greedy", "n_best": 1}).predict(sources)
     references = [target.decode(held_out.ids(i).tolist()) for i in chosen]
     return [Sample(*each) for each in zip(sources, references, found, strict=True)]

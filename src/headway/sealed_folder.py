@@ -35,9 +35,9 @@ class Manifest:
 
 @contextmanager
 def sealing(folder: Path, format: str, version: int, unlisted: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Write the files into the path this yields; on leaving they are flushed, listed, and put in place of `folder`.
+    """Write the files into the path this yields; on leaving they are flushed, listed and put in their place.
 
-    An older folder there is replaced, and files in it that no manifest lists are kept. Files named in `unlisted`
+    An older `folder` is replaced, and files in it that no manifest lists are kept. Files named in `unlisted`
     may be edited later: the manifest leaves them out. If anything fails, what was there before stays.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -102,11 +102,12 @@ def read_json(path: Path, limit: int) -> dict[str, Any]:
 @contextmanager
 def naming(path: Path, *kinds: type[Exception]) -> Iterator[None]:
     """Errors in what a file says, those of `kinds` included, become FolderErrors that name the file."""
+    caught: tuple[type[Exception], ...] = (UserError, ValueError, *kinds)
     try:
         yield
     except RecursionError as error:
         raise FolderError(f"{path}: is nested too deeply to be one of ours") from error
-    except (UserError, ValueError, *kinds) as error:
+    except caught as error:
         raise FolderError(f"{path}: {error}") from error
 
 

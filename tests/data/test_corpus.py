@@ -92,7 +92,7 @@ def test_documents_by_lines_by_blank_lines_and_by_files(tmp_path: Path) -> None:
 
 
 def test_a_long_file_can_be_one_document(tmp_path: Path) -> None:
-    text = "".join(f"line {number} of a long text\n" for number in range(40_000))
+    text = "".join(f"line {number} of a long text\n" for number in range(8_000))
     records, _ = read(tmp_path, {"long.txt": text}, False, layout="file")
     assert texts(records) == [(None, text)]
 

@@ -8,7 +8,7 @@ from headway.data import encode
 from headway.data.corpus import Record
 from headway.data.encode import encode_stream, encode_texts, line_pieces
 from headway.text.kinds import Kind
-from headway.text.tokenizer import Tokenizers, TokenizerConfig, train_tokenizer
+from headway.text.tokenizer import TokenizerConfig, Tokenizers, train_tokenizer
 
 TEXT = "".join(f"line {number} of the text,\n" + "\n" * (number % 3) for number in range(60))
 

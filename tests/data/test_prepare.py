@@ -1,4 +1,4 @@
-"""Text is prepared once: kept while nothing changes, made anew where it did, and accounted for to the last line."""
+"""Text is prepared once: kept while nothing changes, made anew where it did, accounted for to the line."""
 
 import io
 import os
@@ -242,7 +242,7 @@ def test_one_line_cannot_be_divided(run: Run, pairs: bool, tmp_path: Path) -> No
 
 
 def test_when_nothing_is_left_for_training_it_is_an_error(run: Run) -> None:
-    with pytest.raises(DataError, match="no text to learn|no example is left"):
+    with pytest.raises(DataError, match="no text to learn"):
         run.prepare(valid=(str(run.text),))
     with pytest.raises(DataError, match=r"no example is left for train.*longer than max_target = 1"):
         run.prepare(max_target=1)
@@ -265,7 +265,7 @@ def test_standard_input_is_needed_only_once(run: Run, monkeypatch: pytest.Monkey
 
 
 def test_a_whole_file_is_one_document_with_its_line_ends(run: Run, tmp_path: Path) -> None:
-    run.text.write_text("def f():\n\n    return 1\n" * 20_000)
+    run.text.write_text("def f():\n\n    return 1\n" * 3_000)
     valid = tmp_path / "valid.py"
     valid.write_text("x = 1\n\n\ny = 2")
     text = TextConfig(target=TokenizerConfig(vocab_size=280))

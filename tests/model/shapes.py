@@ -132,17 +132,18 @@ def padded(tokens: Tokens, left: int, right: int) -> Tokens:
     )
 
 
-def packed(*several: Tokens, gap: int = 0) -> Tokens:
-    """Texts of one row each as one row of several documents, with padding of `gap` tokens behind each."""
-    parts = [padded(tokens, 0, gap) for tokens in several]
-    numbered = [number * part.segments for number, part in enumerate(parts, 1) if part.segments is not None]
-    return Tokens(torch.cat([part.ids for part in parts], dim=1), torch.cat(numbered, dim=1))
+def packed(*several: Tokens) -> Tokens:
+    """Texts of one row each as one row of several documents."""
+    numbered = [number * one.segments for number, one in enumerate(several, 1) if one.segments is not None]
+    return Tokens(torch.cat([one.ids for one in several], dim=1), torch.cat(numbered, dim=1))
 
 
 def changed_from(tokens: Tokens, column: int) -> Tokens:
     """The same rows with every id from this column on replaced by another."""
     ids = tokens.ids.clone()
-    ids[:, column:] = (ids[:, column:] + 1 + torch.randint(0, VOCABULARY - 1, ids[:, column:].shape)) % VOCABULARY
+    ids[:, column:] = (
+        ids[:, column:] + 1 + torch.randint(0, VOCABULARY - 1, ids[:, column:].shape)
+    ) % VOCABULARY
     return Tokens(ids, tokens.segments)
 
 

@@ -7,7 +7,7 @@ from headway.errors import UserError
 
 
 def split_overrides(arguments: Sequence[str], needed: str) -> tuple[list[str], list[str]]:
-    """The things named, at least one, and the KEY=VALUE among them. Raises UserError with `needed` for none."""
+    """The things named, and the KEY=VALUE among them. Raises UserError with `needed` if nothing is named."""
     overrides = [each for each in arguments if "=" in each and not Path(each).exists()]
     things = [each for each in arguments if each not in overrides]
     if not things:

@@ -23,8 +23,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="MODEL [FILE…] [KEY=VALUE…]",
-            help="A model or run folder; files of input lines, standard input if none; settings of the search, "
-            "as in beams=8 or method=sample temperature=0.8 top_p=0.9.",
+            help="A model or run folder; files of input lines, standard input if none; settings of the "
+            "search, as in beams=8 or method=sample temperature=0.8 top_p=0.9.",
         ),
     ],
     also: Annotated[
@@ -44,9 +44,9 @@ def predict(
 ) -> None:
     """Predict, one line in to one line out.
 
-    An encoder-decoder turns each line into its output. A masked model fills the blanks (___ or <mask>). A causal
-    model continues each line as a prompt; a line break in a continuation is printed as \\n, unless it streams to
-    a terminal or --whole is given.
+    An encoder-decoder turns each line into its output. A masked model fills the blanks (___ or <mask>). A
+    causal model continues each line as a prompt; a line break in a continuation is printed as \\n, unless it
+    streams to a terminal or --whole is given.
     """
     (model, *files), overrides = split_overrides(arguments, "name a model or run folder")
     from headway.api import load

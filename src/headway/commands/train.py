@@ -43,6 +43,8 @@ def train(
     if outcome.exit_status:
         say_on_stderr(f"{outcome.reason}; everything is saved. Go on with: headway train {folder}")
         raise typer.Exit(outcome.exit_status)
+    if not outcome.metrics:
+        return  # it was finished before, and that has been said
     metrics = "  ".join(f"{name} {value:.4g}" for name, value in outcome.metrics.items())
     say_on_stderr(f"{outcome.reason}. Held-out {metrics}")
     say_on_stderr(f"the model is in {outcome.folder.model}. Use it with: headway predict {folder}")

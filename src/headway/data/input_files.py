@@ -81,13 +81,16 @@ def read_lines(file: InputFile, max_characters: int) -> Iterator[Line]:
 
 def open_binary(path: Path) -> io.BufferedIOBase:
     """The content of the file, decompressed if its suffix is .gz, .xz or .zst."""
+    raw: object
     if path.suffix == ".gz":
-        return io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")), BLOCK)
-    if path.suffix == ".xz":
-        return io.BufferedReader(cast(io.RawIOBase, lzma.open(path, "rb")), BLOCK)
-    if path.suffix == ".zst":
-        return io.BufferedReader(_ZstandardFile(path.open("rb")), BLOCK)
-    return path.open("rb", buffering=BLOCK)
+        raw = gzip.GzipFile(path, "rb")
+    elif path.suffix == ".xz":
+        raw = lzma.LZMAFile(path, "rb")  # noqa: SIM115 (closed with the reader around it)
+    elif path.suffix == ".zst":
+        raw = _ZstandardFile(path.open("rb"))
+    else:
+        raw = path.open("rb", buffering=0)
+    return io.BufferedReader(cast(io.RawIOBase, raw), BLOCK)
 
 
 def content_hash(path: Path) -> str:

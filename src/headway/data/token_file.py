@@ -160,7 +160,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
             raise ValueError("it does not begin as one")
         sizes = file.read(_SIZES.size)
         length, checksum = _SIZES.unpack(sizes) if len(sizes) == _SIZES.size else (0, -1)
-        content = file.read(length)
+        content = file.read(min(length, path.stat().st_size))
     if len(content) != length or zlib.crc32(content) != checksum:
         raise ValueError("its header is cut short or changed")
     return json.loads(content), len(MAGIC) + _SIZES.size + length

@@ -8,7 +8,7 @@ from headway.api import Pipeline
 from headway.data.corpus import DataConfig
 from headway.data.layout import Layout
 from headway.evaluation.result import Evaluation
-from headway.judge import judge
+from headway.judge import Judged
 
 EXAMPLES = 10
 
@@ -32,15 +32,15 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """One demo. Its recipe is the built-in one of the same name; paths are below the folder of its data.
+    """One demo, trained by the built-in recipe of the same name.
 
-    `origin` says in one line what the data is, with its version. `write` writes the files into a folder and
-    returns an account of them, a line each. `report` gets the trained model and the folder of the data.
-    `commands` are what to type next; {run} and {data} stand for the folders.
+    `origin` says in one line what the data is, with its version and licence. `write` writes the files into a
+    folder, below which `train`, `valid` and `test` are, and returns an account of them, a line each. `report`
+    gets the trained model and the folder. `commands` are what to type next; {run} and {data} are the folders.
     """
 
-    name: str
     task: str
+    recipe: str
     origin: Callable[[], str]
     write: Callable[[Path], list[str]]
     train: str
@@ -50,22 +50,25 @@ class Demo:
     report: Callable[[Pipeline, Path], Report]
     commands: tuple[str, ...]
 
-    @property
-    def recipe(self) -> str:
-        return f"demo-{self.name}"
+    def overrides(self, data: Path) -> list[str]:
+        """What names the data in the recipe."""
+        return [f"data.train={data / self.train}", f"data.valid={data / self.valid}"]
 
 
-def evaluation_on(pipeline: Pipeline, file: Path, layout: Layout) -> tuple[Evaluation, list[Example]]:
-    """The figures on a file of held-out text, and for pairs a few examples, spread evenly."""
-    judged = judge(pipeline, DataConfig(train=(str(file),), layout=layout))
-    examples = [
-        Example(judged.sources[i], judged.outputs[i], "  |  ".join(judged.references[i]))
-        for i in spread(len(judged.sources))
-    ]
-    return judged.evaluation, examples
+def held_out(data: Path, pattern: str, layout: Layout) -> DataConfig:
+    """The part of the data that no training has seen, as evaluation reads it."""
+    return DataConfig(train=(str(data / pattern),), layout=layout)
 
 
 def spread(count: int, wanted: int = EXAMPLES) -> list[int]:
     """Up to `wanted` of the indices 0 … count − 1, evenly spread."""
     few = min(count, wanted)
     return [index * count // few for index in range(few)]
+
+
+def examples_of(judged: Judged) -> list[Example]:
+    """A few of the pairs that a model was judged on."""
+    return [
+        Example(judged.sources[i], judged.outputs[i], "  or  ".join(judged.references[i]))
+        for i in spread(len(judged.sources))
+    ]

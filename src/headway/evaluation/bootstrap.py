@@ -36,8 +36,9 @@ def p_value(first: Counts, second: Counts, wholes_first: Counts, wholes_second: 
 
 
 def _ratios(parts: Real[np.ndarray, "M"], wholes: Real[np.ndarray, "M"]) -> Float[np.ndarray, "M"]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num(parts / wholes, nan=0.0, posinf=np.inf)
+    found = np.where(parts, np.inf, 0.0)
+    np.divide(parts, wholes, out=found, where=wholes != 0)
+    return found
 
 
 def _resampled(*columns: Counts) -> Float[np.ndarray, "K M"]:

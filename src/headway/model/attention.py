@@ -1,4 +1,7 @@
-"""Multi-head attention (Paper §3.2.2). Axes: B rows, T queries, S keys, D d_model, H heads, K key/value heads."""
+"""Multi-head attention (Paper §3.2.2).
+
+Axes: B rows, T queries, S keys, D d_model, H heads, K key/value heads, E and U sizes of key and value.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""All that decoding remembers. Axes: B rows, S positions, K key/value heads, E and U sizes of key and value."""
+"""All that decoding remembers.
+
+Axes: B rows, S positions, K key/value heads, E and U sizes of key and value.
+"""
 
 from dataclasses import dataclass
 

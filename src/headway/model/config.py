@@ -1,4 +1,4 @@
-"""What function the network computes, and nothing else. Defaults are the paper's base model (Paper Table 3)."""
+"""What function the network computes, and nothing else. Defaults: the paper's base model (Paper Table 3)."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -72,16 +72,26 @@ class TransformerConfig:
         """What contradicts itself, each with the key and the remedy."""
         heads, attention = self.attention.num_heads, self.attention
         found = []
-        for name in ("vocab_size", "d_model", "d_ff"):
-            if getattr(self, name) < 1:
-                found.append(f"model.{name} = {getattr(self, name)}: must be at least 1")
+        for place, group, names in (
+            ("model", self, ("vocab_size", "source_vocab_size", "d_model", "d_ff")),
+            ("attention", attention, ("num_heads", "num_kv_heads", "d_key", "d_value")),
+            ("positions", self.positions, ("max_length",)),
+        ):
+            sizes = {name: getattr(group, name) for name in names}
+            found += [
+                f"{place}.{k} = {n}: must be at least 1" for k, n in sizes.items() if n is not None and n < 1
+            ]
+        if self.positions.base <= 0:
+            found.append(f"positions.base = {self.positions.base}: must be above 0")
+        if found:
+            return found
         if min(self.encoder_layers, self.decoder_layers) < 0 or not (
             self.encoder_layers or self.decoder_layers
         ):
             found.append("model: give encoder_layers, decoder_layers, or both a number of at least 1")
         if not 0 <= self.dropout < 1:
             found.append(f"model.dropout = {self.dropout}: must be at least 0 and below 1")
-        if heads < 1 or (self.d_model % heads and None in (attention.d_key, attention.d_value)):
+        if self.d_model % heads and None in (attention.d_key, attention.d_value):
             found.append(f"model.d_model = {self.d_model} is not a multiple of attention.num_heads = {heads}")
         elif heads % self.num_kv_heads:
             found.append(

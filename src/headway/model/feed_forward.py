@@ -1,16 +1,18 @@
 """Position-wise feed-forward networks (Paper §3.3, eq. 2)."""
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from headway.model.config import TransformerConfig
 
-ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "swiglu": F.silu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "swiglu": F.silu}
 
 
 class FeedForward(nn.Module):
-    """output(activation(inner(x))) (Paper eq. 2); "swiglu" is output(silu(gate(x)) · inner(x)) (Shazeer 2020)."""
+    """output(activation(inner(x))) (Paper eq. 2); gated: output(silu(gate(x)) · inner(x)) (Shazeer 2020)."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()

@@ -1,13 +1,12 @@
 """Starting weights. The paper does not state them; these are those of its authors' code family."""
 
-import torch
 from torch import nn
 
 from headway.model.config import TransformerConfig
 
 
 def initialise(model: nn.Module, config: TransformerConfig) -> None:
-    """Glorot-uniform matrices, zero biases, embeddings of standard deviation d_model^-0.5 (0.02 if unscaled)."""
+    """Glorot-uniform matrices, zero biases, embeddings of deviation d_model^-0.5 (0.02 if unscaled)."""
     std = config.d_model**-0.5 if config.scale_embeddings else 0.02
     for module in model.modules():
         if isinstance(module, nn.Linear):
@@ -17,4 +16,3 @@ def initialise(model: nn.Module, config: TransformerConfig) -> None:
     for module in model.modules():  # after the linear layers: a tied output is an embedding
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=std)
-    assert all(torch.isfinite(p).all() for p in model.parameters())

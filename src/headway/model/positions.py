@@ -1,4 +1,7 @@
-"""Where tokens stand, and how that enters the network (Paper §3.5). Axes: B rows (b is B or 1), T positions."""
+"""Where tokens stand, and how that enters the network (Paper §3.5).
+
+Axes: B rows (b is B or 1), T positions, E size of a key (e is half of it).
+"""
 
 import math
 from dataclasses import dataclass
@@ -76,8 +79,8 @@ class LearnedPositions(nn.Module):
     def forward(self, positions: Positions) -> Float[Tensor, "b T D"]:
         if positions.bound > self.table.num_embeddings:
             raise UserError(
-                f"a text of {positions.bound} tokens is longer than the learned positions allow: shorten it, or "
-                f"train with positions.max_length above {self.table.num_embeddings}"
+                f"a text of {positions.bound} tokens is longer than the learned positions allow: shorten it, "
+                f"or train with positions.max_length above {self.table.num_embeddings}"
             )
         return self.table(positions.index)
 

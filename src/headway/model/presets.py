@@ -26,7 +26,7 @@ TABLE_3: dict[str, Fields] = {
     "table3-e-learned": {"positions": {"kind": "learned"}},
     "table3-big": BIG,
 }
-"""Every row of the paper's Table 3 that changes the model; the rows of label smoothing change training only."""
+"""Every row of the paper's Table 3 that changes the model; those of label smoothing change training only."""
 
 LLAMA_SHAPE: Fields = {
     "activation": "swiglu",

@@ -1,7 +1,9 @@
 """N equal layers (Paper §3.1). Axes: B rows, T positions, S memory positions, D d_model."""
 
+from collections.abc import Sequence
 from functools import partial
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -20,7 +22,8 @@ class Stack(nn.Module):
     def __init__(self, config: TransformerConfig, num_layers: int, *, sees_memory: bool = False) -> None:
         super().__init__()
         self.config = config
-        self.layers = nn.ModuleList(Layer(config, sees_memory=sees_memory) for _ in range(num_layers))
+        layers = [Layer(config, sees_memory=sees_memory) for _ in range(num_layers)]
+        self.layers: Sequence[Layer] = nn.ModuleList(layers)  # type: ignore[assignment]
         self.norm = build_norm(config) if config.norm.position == "pre" else nn.Identity()
         rotary = config.positions.kind == "rotary"
         self.rotary = RotaryPositions(config.d_key, config.positions.base) if rotary else None
@@ -60,5 +63,5 @@ class Stack(nn.Module):
             empty_key_values(weight, rows, config.num_kv_heads, config.d_key, config.d_value)
             for _ in self.layers
         ]
-        lengths = weight.new_zeros(rows, dtype=int)
+        lengths = torch.zeros(rows, dtype=torch.long, device=weight.device)
         return Cache(own, memory, memory_segments, lengths)

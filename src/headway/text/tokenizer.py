@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, SupportsInt
 
 import numpy as np
 import numpy.typing as npt
@@ -123,17 +123,17 @@ class Tokenizer:
             ids += [MASK, *part]
         return ids
 
-    def decode(self, ids: Iterable[int]) -> str:
+    def decode(self, ids: Iterable[SupportsInt]) -> str:
         """The text of the ids; special tokens are left out."""
         return self._library.decode([int(index) for index in ids], skip_special_tokens=True)
 
-    def pieces(self, ids: Iterable[int]) -> list[str]:
+    def pieces(self, ids: Iterable[SupportsInt]) -> list[str]:
         """Each token for display: blanks as ▁, line ends as ↵, bytes that are no whole character as �."""
         return [self._piece(int(index)).replace(" ", BLANK).replace("\n", "↵") for index in ids]
 
-    def word_starts(self, ids: Iterable[int]) -> npt.NDArray[np.bool_]:
+    def word_starts(self, ids: Iterable[SupportsInt]) -> npt.NDArray[np.bool_]:
         """True [n] where a token begins a new word: at a blank, or where letters, digits and signs meet."""
-        index = np.fromiter(ids, dtype=np.int64)
+        index = np.fromiter(map(int, ids), dtype=np.int64)
         starts = np.ones(len(index), dtype=np.bool_)
         if self.kind not in ("words", "symbols") and len(index):
             begins, ends = self._character_classes

@@ -58,7 +58,7 @@ class Checkpoints:
         return sorted(int(name[5:]) for name in names if name[5:].isdecimal())
 
     def newest_whole(self) -> int | None:
-        """The newest step whose checkpoint is undamaged; a damaged one is told and passed over, never deleted."""
+        """The newest step whose checkpoint is whole; damaged ones are told and passed over, never deleted."""
         for step in reversed(self.steps()):
             try:
                 check(self.path(step))

@@ -101,7 +101,7 @@ def train(
     reporter: Reporter,
     asked_to_stop: Interruption,
 ) -> None:
-    """Train until a limit of `plan.stop` is reached (then `state.counters.finished` says which) or asked to stop.
+    """Train until a limit of `plan.stop` is reached (`state.counters.finished` says which) or asked to stop.
 
     Saves when due, after each better validation, and at the end, whatever ends it.
     """

@@ -1,4 +1,7 @@
-"""Token cross-entropy, the one loss of all three trainings. Axes: B rows, T positions, D d_model, N labels."""
+"""Token cross-entropy, the one loss of all three trainings.
+
+Axes: B rows, T positions, D d_model, N labels.
+"""
 
 from dataclasses import dataclass
 
@@ -26,7 +29,7 @@ class TokenLoss:
 
 
 def token_loss(model: Transformer, batch: Batch, smoothing: float = 0.0) -> TokenLoss:
-    """Cross-entropy with label smoothing (Paper §5.4) at the labelled positions; no other logits are computed.
+    """Cross-entropy with label smoothing (Paper §5.4); logits are computed at labelled positions only.
 
     The smoothed target gives 1 - ε to the label and spreads ε evenly over the whole vocabulary.
     """

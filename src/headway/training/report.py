@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from headway.training.loop import Moment, Reporter, Sample, Validation
+from headway.training.loop import Moment, Reporter, Validation
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -94,7 +94,7 @@ class MetricsFile:
 
     @staticmethod
     def _forget_after(path: Path, step: int) -> None:
-        """Drop what was written after the checkpoint from which the run goes on, and a half-written last line."""
+        """Drop what was written after the checkpoint from which the run goes on, and half-written lines."""
         if not path.exists():
             return
         kept = []

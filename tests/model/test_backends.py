@@ -1,0 +1,100 @@
+"""Every kernel computes equation 1; the fast path is taken where it may be."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from headway.model.backends import Attend, RecordingBackend, SdpaAttend, sdpa
+from headway.model.mask import AttentionMask
+
+from .shapes import assert_near
+
+CPU = torch.device("cpu")
+H, E, U = 4, 6, 10
+
+MASKS = {
+    "nothing": AttentionMask(),
+    "causal": AttentionMask(causal=True),
+    "later": AttentionMask(causal=True, offset=2),
+    "ragged": AttentionMask(causal=True, offset=torch.tensor([2, 0])),
+    "padding": AttentionMask(key_segments=torch.tensor([[1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 0]])),
+    "packed": AttentionMask(
+        causal=True,
+        offset=2,
+        query_segments=torch.tensor([[1, 1, 2, 2, 0], [0, 1, 1, 1, 1]]),
+        key_segments=torch.tensor([[0, 1, 1, 1, 2, 2, 0], [1, 0, 0, 1, 1, 1, 1]]),
+    ),
+}
+
+
+def heads(kv_heads: int, queries: int, keys: int) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.randn(2, H, queries, E), torch.randn(2, kv_heads, keys, E), torch.randn(2, kv_heads, keys, U)
+
+
+def by_hand(mask: AttentionMask, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Equation 1 query by query, over the keys that are visible alone."""
+    dense = mask.dense(q.shape[2], k.shape[2], CPU)
+    every = torch.ones(2, 1, q.shape[2], k.shape[2], dtype=torch.bool)
+    visible = every if dense is None else dense.expand_as(every)
+    result = torch.empty(*q.shape[:3], v.shape[-1])
+    for row, head, t in torch.cartesian_prod(*(torch.arange(n) for n in q.shape[:3])).tolist():
+        seen = visible[row, 0, t]
+        shared = head * k.shape[1] // q.shape[1]
+        weights = (k[row, shared, seen] @ q[row, head, t] / math.sqrt(E)).exp()
+        result[row, head, t] = (weights / weights.sum()) @ v[row, shared, seen]
+    return result
+
+
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("backend", [sdpa, RecordingBackend()], ids=["sdpa", "recording"])
+def test_a_backend_computes_equation_1(backend: RecordingBackend, mask: AttentionMask, kv_heads: int) -> None:
+    q, k, v = heads(kv_heads, 5, 7)
+    assert_near(backend(mask, 5, 7, CPU)(q, k, v), by_hand(mask, q, k, v))
+
+
+def bound(mask: AttentionMask, queries: int, keys: int) -> SdpaAttend:
+    attend: Attend = sdpa(mask, queries, keys, CPU)
+    assert isinstance(attend, SdpaAttend)
+    return attend
+
+
+def test_causality_alone_needs_no_matrix() -> None:
+    """The flash kernel runs in training and prompts (square) and at each later step (one query)."""
+    causal = AttentionMask(causal=True)
+    assert bound(causal, 7, 7) == SdpaAttend(None, is_causal=True)
+    assert bound(replace(causal, offset=6), 1, 7) == SdpaAttend(None, is_causal=False)
+    assert bound(causal, 1, 1) == SdpaAttend(None, is_causal=False)
+    assert bound(AttentionMask(), 5, 7) == SdpaAttend(None, is_causal=False)
+
+
+@pytest.mark.parametrize(
+    ("mask", "queries", "keys"),
+    [
+        (AttentionMask(causal=True, offset=2), 5, 7),
+        (AttentionMask(causal=True, offset=0), 5, 7),
+        (AttentionMask(causal=True, offset=5), 1, 7),
+        (AttentionMask(causal=True, offset=torch.tensor([6, 4])), 1, 7),
+        (AttentionMask(causal=True, key_segments=torch.tensor([[1, 1, 0]])), 3, 3),
+    ],
+    ids=["chunk", "first-of-more", "one-inside", "ragged", "padding"],
+)
+def test_other_facts_make_a_matrix(mask: AttentionMask, queries: int, keys: int) -> None:
+    attend = bound(mask, queries, keys)
+    expected = mask.dense(queries, keys, CPU)
+    assert attend.visible is not None
+    assert expected is not None
+    assert torch.equal(attend.visible, expected)
+    assert not attend.is_causal
+
+
+def test_the_fast_path_is_the_same_function() -> None:
+    for queries in (1, 6):
+        q, k, v = heads(2, queries, 6)
+        mask = AttentionMask(causal=True, offset=6 - queries)
+        dense = SdpaAttend(mask.dense(queries, 6, CPU), is_causal=False)
+        assert bound(mask, queries, 6).visible is None
+        assert_near(bound(mask, queries, 6)(q, k, v), dense(q, k, v))
