@@ -147,6 +147,11 @@ class _Training:
         if not counters.finished:
             return Outcome(self.folder, "stopped when asked to", {}, asked.exit_status)
         metrics = self._finish()
+        self.say(
+            f"{counters.step:,} steps, {counters.tokens:,} predicted tokens in {counters.seconds:,.0f} s of training; "
+            f"the gradient was clipped in {counters.clipped / counters.step:.0%} of steps"
+            + (f", and {counters.skipped:,} steps were left out" if counters.skipped else "")
+        )
         return Outcome(self.folder, counters.finished, metrics)
 
     @cached_property

@@ -81,15 +81,11 @@ class Plan:
     precision: Precision
 
 
-MORE_IS_BETTER = ("accuracy", "bleu", "chrf", "exact")
-"""Metrics of which a larger value is better; of all others a smaller one is."""
-
-
 def is_better(metric: str, value: float, best: float | None) -> bool:
     """Whether a validation beats the best so far; a value that is no number never does."""
     if math.isnan(value):
         return False
-    return best is None or (value > best if metric in MORE_IS_BETTER else value < best)
+    return best is None or (value > best if metric == "accuracy" else value < best)
 
 
 def train(

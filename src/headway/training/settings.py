@@ -72,8 +72,8 @@ class TrainingConfig:
     """Steps between lines of metrics.jsonl."""
     keep_last: int = 2
     """Checkpoints kept, besides the best."""
-    metric: str = "loss"
-    """What validation is judged by; smaller is better for loss, perplexity and error rates."""
+    metric: Literal["loss", "accuracy"] = "loss"
+    """What validations are judged by: nats per label, or the share of labels predicted right."""
     final: Literal["best", "last", "average"] = "best"
     """Which weights become the model: of the best validation, of the last step, or averaged (Paper §6.1)."""
     average: int = 5

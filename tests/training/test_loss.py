@@ -1,0 +1,72 @@
+"""The loss is its formula, computed where there are labels and nowhere else."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from headway.batch import NO_LABEL, Batch
+from headway.model.architectures import Transformer
+from headway.training import loss as loss_module
+from headway.training.loss import token_loss
+
+from .toys import VOCABULARY, random_batch, tiny_model
+
+
+def by_hand(model: Transformer, batch: Batch, smoothing: float) -> tuple[float, int, int]:
+    """-Σ_v target(v) · log p(v), label by label (Paper §5.4: 1 - ε to the label, ε spread over all)."""
+    total, labels, correct = 0.0, 0, 0
+    log_probs = model.logits(model(batch.inputs, batch.source)).double().log_softmax(-1)
+    for row, column in (batch.labels != NO_LABEL).nonzero().tolist():
+        here, right = log_probs[row, column], int(batch.labels[row, column])
+        target = torch.full((VOCABULARY,), smoothing / VOCABULARY, dtype=torch.float64)
+        target[right] += 1 - smoothing
+        total -= float((target * here).sum().detach())
+        labels += 1
+        correct += int(here.argmax() == right)
+    return total, labels, correct
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_the_loss_is_its_formula(smoothing: float) -> None:
+    model, batch = tiny_model(), random_batch(0, rows=8)
+    total, labels, correct = by_hand(model, batch, smoothing)
+    loss = token_loss(model, batch, smoothing)
+    assert float(loss.total.detach()) == pytest.approx(total, rel=1e-5)
+    assert int(loss.labels) == labels < batch.labels.numel()
+    assert int(loss.correct) == correct
+
+
+def test_a_sure_prediction_is_counted_as_right() -> None:
+    model, batch = tiny_model(), random_batch(0)
+    best = model.logits(model(batch.inputs)).argmax(-1)
+    right = Batch(batch.inputs, best.masked_fill(batch.labels == NO_LABEL, NO_LABEL))
+    loss = token_loss(model, right)
+    assert int(loss.correct) == int(loss.labels)
+
+
+def gradients(model: Transformer, batch: Batch) -> tuple[Tensor, Tensor]:
+    model.zero_grad()
+    total = token_loss(model, batch, 0.1).total
+    total.backward()
+    return total.detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = tiny_model(), random_batch(0, rows=8)
+    total, gradient = gradients(model, batch)
+    projected: list[int] = []
+    project = model.logits
+    monkeypatch.setattr(model, "logits", lambda some: projected.append(len(some)) or project(some))
+    monkeypatch.setattr(loss_module, "CHUNK", 7)
+    in_chunks, gradient_in_chunks = gradients(model, batch)
+    labels = int((batch.labels != NO_LABEL).sum())
+    assert max(projected) == 7
+    assert sum(projected) == labels, "no logits but those of labels are computed"
+    torch.testing.assert_close(in_chunks, total, rtol=1e-6, atol=0)
+    torch.testing.assert_close(gradient_in_chunks, gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_nothing_to_predict_costs_nothing() -> None:
+    batch = random_batch(0)
+    loss = token_loss(tiny_model(), Batch(batch.inputs, torch.full_like(batch.labels, NO_LABEL)), 0.1)
+    assert (float(loss.total), int(loss.labels), int(loss.correct)) == (0.0, 0, 0)
