@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run": BASE | {"api", "data", "model_card", "recipe", "samples", "training"},
     "launch": BASE | {"data", "recipe", "run"},
     "overview": BASE | {"recipe", "training"},
-    "demos": BASE | {"api", "data", "evaluation", "judge", "launch", "recipe"},
+    "demos": BASE | {"api", "data", "evaluation", "judge", "launch", "recipe", "run"},
 }
 ON_TOP = {"commands", "cli", "__init__", "__main__"}
 """What people call: it may import anything, and nothing below imports it."""

@@ -80,7 +80,6 @@ def save_bundle(bundle: Bundle, folder: Path | str, card: str) -> None:
     with sealing(folder, FORMAT, FORMAT_VERSION, unlisted=(CARD,)) as beside:
         save_model(bundle.model, str(beside / WEIGHTS))  # tied weights once
         _write(beside / CONFIG, json.dumps(dataclasses.asdict(content), indent=2) + "\n")
-        (beside / WEIGHTS).chmod((beside / CONFIG).stat().st_mode)  # safetensors lets only the owner read
         _write(beside / TOKENIZER, target.to_json())
         if source is not None and source is not target:
             _write(beside / SOURCE_TOKENIZER, source.to_json())

