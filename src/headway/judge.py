@@ -10,6 +10,7 @@ import torch
 from headway.api import Pipeline
 from headway.batch import NO_LABEL
 from headway.data.corpus import DataConfig, Record, read_records
+from headway.data.in_memory import InMemory
 from headway.data.loader import BatchConfig, Loader
 from headway.data.objectives import MaskedObjective
 from headway.errors import UserError
@@ -120,30 +121,11 @@ def _judge_causal(pipeline: Pipeline, texts: Sequence[str]) -> Evaluation:
     return Evaluation(examples=len(texts), systems={"model": measures})
 
 
-class _InMemory:
-    """Encoded texts as a loader reads them."""
-
-    source_lengths = None
-
-    def __init__(self, texts: Sequence[list[int]]) -> None:
-        self.texts = [np.array(ids, dtype=np.int64) for ids in texts]
-        self.lengths = np.array([len(ids) for ids in texts], dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def ids(self, index: int, /) -> np.ndarray:
-        return self.texts[index]
-
-    def source(self, index: int, /) -> None:
-        return None
-
-
 @torch.no_grad()
 def _judge_masked(pipeline: Pipeline, texts: Sequence[str]) -> Evaluation:
     tokenizer = pipeline.bundle.tokenizers.target
     context = pipeline.bundle.meta.longest_target or 256
-    encoded = _InMemory(tokenizer.encode_batch(texts))
+    encoded = InMemory([np.array(ids, dtype=np.int64) for ids in tokenizer.encode_batch(texts)])
     config = BatchConfig(tokens=max(pipeline.search.batch_tokens, context), context=context)
     loader = Loader(encoded, MaskedObjective(tokenizer.vocab_size), config, seed=0)
     commonest = pipeline.bundle.meta.commonest_token

@@ -1,5 +1,4 @@
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -8,35 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.batch import NO_LABEL, Batch
+from headway.data.in_memory import InMemory
 from headway.data.loader import BatchConfig, EncodedText, Loader
 from headway.data.objectives import CausalObjective, MaskedObjective, Objective, PairsObjective
 from headway.errors import DataError, RecipeError
 from headway.text.tokenizer import BEGIN, END, PAD
 
 VOCABULARY = 60_000
-
-
-@dataclass
-class InMemory:
-    targets: list[np.ndarray]
-    sources: list[np.ndarray] | None = None
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return np.array([len(ids) for ids in self.targets], dtype=np.int64)
-
-    @property
-    def source_lengths(self) -> np.ndarray | None:
-        return None if self.sources is None else np.array([len(ids) for ids in self.sources], dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def ids(self, index: int, /) -> np.ndarray:
-        return self.targets[index]
-
-    def source(self, index: int, /) -> np.ndarray | None:
-        return None if self.sources is None else self.sources[index]
 
 
 def encoded(lengths: list[int], sources: list[int] | None = None) -> InMemory:

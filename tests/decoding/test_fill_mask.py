@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from headway.batch import Tokens
-from headway.decoding.fill_mask import Filler, split_at_blanks
+from headway.decoding.fill_mask import Filler, has_blank, split_at_blanks
 from headway.errors import UserError
 from headway.text.tokenizer import BEGIN, END, MASK, TokenizerConfig, train_tokenizer
 
@@ -26,6 +26,7 @@ def test_one_blank_gets_the_models_likeliest_tokens() -> None:
     assert [each.log_prob for each in filled.blanks[0]] == pytest.approx(log_probs[best].tolist(), abs=1e-5)
     assert filled.text == "ab" + letters().decode(best[:1]) + "de"
     assert filled.score == filled.blanks[0][0].log_prob
+    assert filled.blanks[0][0].probability == pytest.approx(float(log_probs.softmax(0)[best[0]]), abs=1e-5)
 
 
 def test_several_blanks_are_filled_one_by_one_the_surest_first() -> None:
@@ -99,4 +100,6 @@ def test_what_cannot_be_filled_is_said() -> None:
 
 @pytest.mark.parametrize("text", ["a___b", "______", "<mask>[MASK]", "a_b__c_____", "plain", "___ ___"])
 def test_blanks_are_those_that_the_tokenizer_sees(text: str) -> None:
-    assert len(split_at_blanks(text)) - 1 == letters().encode_blanks(text).count(MASK)
+    blanks = letters().encode_blanks(text).count(MASK)
+    assert len(split_at_blanks(text)) - 1 == blanks
+    assert has_blank(text) == (blanks > 0)
