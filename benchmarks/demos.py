@@ -1,7 +1,7 @@
 """Run demos and keep their figures: python benchmarks/demos.py pronounce=3 pronounce=20 fill=5 …
 
-Each argument is a demo and its minutes of training; figures go to benchmarks/results/demos.json, where a row for
-the same demo and minutes is replaced, and the table demos.md is made anew from all rows.
+Each argument is a demo and its minutes of training. Figures go to benchmarks/results/demos.json, where a row of
+the same demo and minutes is replaced; the table demos.md is made anew from all rows.
 """
 
 import json

@@ -6,7 +6,10 @@ import numpy as np
 
 from headway.api import Pipeline
 from headway.data.token_file import TokenFile
+from headway.decoding.settings import NEUTRAL
 from headway.training.loop import Sample
+
+GREEDY = {**NEUTRAL, "method": "greedy", "n_best": 1}
 
 PROMPT_TOKENS, CONTINUATION_TOKENS, WINDOW_TOKENS = 24, 32, 32
 
@@ -27,7 +30,7 @@ def _outputs(pipeline: Pipeline, held_out: TokenFile, chosen: list[int]) -> list
     source, target = pipeline.bundle.tokenizers
     assert source is not None
     sources = [source.decode(ids.tolist()) for i in chosen if (ids := held_out.source(i)) is not None]
-    found = pipeline.with_search({"method": "greedy", "n_best": 1}).predict(sources)
+    found = pipeline.with_search(GREEDY).predict(sources)
     references = [target.decode(held_out.ids(i).tolist()) for i in chosen]
     return [Sample(*each) for each in zip(sources, references, found, strict=True)]
 
@@ -37,8 +40,8 @@ def _continuations(pipeline: Pipeline, held_out: TokenFile, chosen: list[int]) -
     starts = [held_out.ids(i)[: PROMPT_TOKENS + CONTINUATION_TOKENS].tolist() for i in chosen]
     prompts = [tokenizer.decode(ids[:PROMPT_TOKENS]) for ids in starts]
     wanted = [tokenizer.decode(ids[PROMPT_TOKENS:]) for ids in starts]
-    greedy = {"method": "greedy", "n_best": 1, "max_length": CONTINUATION_TOKENS}
-    found = pipeline.with_search(greedy).predict(prompts)
+    short = {**GREEDY, "max_length": CONTINUATION_TOKENS, "min_length": 0}
+    found = pipeline.with_search(short).predict(prompts)
     return [Sample(*each) for each in zip(prompts, wanted, found, strict=True)]
 
 

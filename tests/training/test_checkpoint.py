@@ -64,7 +64,7 @@ def test_a_fresh_model_can_take_a_state(shelf: Shelf) -> None:
     """Its optimizer has no memory yet."""
     saved = trained()
     shelf.checkpoints.save(saved)
-    fresh = new_state(plan_of(training={"ema": 0.5}), seed=1)
+    fresh = new_state(plan_of(training={"ema": 0.5}), seed=1, dropout=0.3)
     shelf.checkpoints.restore(fresh, 2)
     assert_same(everything(fresh), everything(saved))
     for state in (saved, fresh):
@@ -150,9 +150,7 @@ def test_one_with_files_of_another_is_passed_over(shelf: Shelf) -> None:
     ("changes", "message"),
     [({"format": "other"}, "another program"), ({"format_version": 99}, "upgrade Headway")],
 )
-def test_foreign_and_newer_ones_are_passed_over(
-    shelf: Shelf, changes: dict[str, Any], message: str
-) -> None:
+def test_foreign_and_newer_ones_are_passed_over(shelf: Shelf, changes: dict[str, Any], message: str) -> None:
     shelf.save_at(1, 2)
     manifest = shelf.checkpoints.path(2) / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text("utf-8")) | changes), "utf-8")
@@ -165,9 +163,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("failing", [WEIGHTS, OPTIMIZER, AVERAGE, RANDOM])
-def test_a_failed_write_leaves_nothing(
-    shelf: Shelf, failing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_nothing(shelf: Shelf, failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.save_at(1)
 
     def full_disk(tensors: dict[str, torch.Tensor], path: Path) -> None:

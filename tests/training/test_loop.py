@@ -39,7 +39,9 @@ def test_it_stops_by_tokens() -> None:
     assert counters.tokens == sum(labels)
     assert sum(labels[:-1]) < 60 <= sum(labels)
     assert counters.finished == "60 tokens seen"
-    assert [moment.tokens for moment in run.reporter.moments] == [sum(labels[: i + 1]) for i in range(len(labels))]
+    assert [moment.tokens for moment in run.reporter.moments] == [
+        sum(labels[: i + 1]) for i in range(len(labels))
+    ]
 
 
 def test_it_stops_by_minutes() -> None:
@@ -93,11 +95,11 @@ def test_the_best_is_told_by_its_metric(metric: str, values: list[float], better
 
 
 def test_the_recipes_metric_decides() -> None:
-    found = [{"loss": 1.0, "bleu": 10.0}, {"loss": 2.0, "bleu": 20.0}, {"loss": 0.5, "bleu": 5.0}]
-    run = run_of(stop={"steps": 6}, training={"validate_every": 2, "metric": "bleu"})
+    found = [{"loss": 1.0, "accuracy": 0.1}, {"loss": 2.0, "accuracy": 0.2}, {"loss": 0.5, "accuracy": 0.05}]
+    run = run_of(stop={"steps": 6}, training={"validate_every": 2, "metric": "accuracy"})
     run.validate = lambda state: Validation(found[state.counters.step // 2 - 1])
     run.go()
-    assert (run.state.counters.best, run.state.counters.best_step) == (20.0, 4)
+    assert (run.state.counters.best, run.state.counters.best_step) == (0.2, 4)
 
 
 def test_the_rate_follows_the_schedule() -> None:

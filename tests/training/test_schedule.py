@@ -49,7 +49,9 @@ def test_cosine_and_linear_end_at_their_share(final: float) -> None:
 
 
 def test_constant_stays() -> None:
-    assert {rate_factor(ScheduleConfig(kind="constant", warmup=3), step, step / 9) for step in range(3, 10)} == {1}
+    assert {
+        rate_factor(ScheduleConfig(kind="constant", warmup=3), step, step / 9) for step in range(3, 10)
+    } == {1}
 
 
 @pytest.mark.parametrize("kind", ["cosine", "linear"])

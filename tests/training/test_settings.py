@@ -35,4 +35,6 @@ def test_what_cannot_be_is_refused(training: dict[str, Any], message: str) -> No
 
 def test_only_patience_leaves_the_end_open() -> None:
     assert not StopConfig(patience=3).is_fixed
-    assert all(StopConfig(patience=3, **{name: 1}).is_fixed for name in ("steps", "epochs", "tokens", "minutes"))
+    assert all(
+        StopConfig(patience=3, **{name: 1}).is_fixed for name in ("steps", "epochs", "tokens", "minutes")
+    )

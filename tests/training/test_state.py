@@ -91,3 +91,13 @@ def test_no_fit_before_enough_is_measured() -> None:
     for counters in (Counters(step=19, seconds=6.0), Counters(step=500, seconds=5.9)):
         counters.fit_minutes(1.0)
         assert counters.fitted_steps is None
+
+
+def test_time_left_is_told_at_the_pace_so_far() -> None:
+    half = Counters(step=50, seconds=30.0)
+    assert half.seconds_left(StopConfig(steps=100), BATCHES) == pytest.approx(30.0)
+    assert half.seconds_left(StopConfig(minutes=2), BATCHES) == pytest.approx(90.0)
+    assert half.seconds_left(StopConfig(steps=75, minutes=2), BATCHES) == pytest.approx(15.0), "the first one"
+    assert half.seconds_left(StopConfig(minutes=0.1), BATCHES) == 0.0
+    assert half.seconds_left(StopConfig(patience=3), BATCHES) is None
+    assert Counters().seconds_left(StopConfig(steps=5), BATCHES) is None, "nothing is measured yet"

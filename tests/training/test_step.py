@@ -71,7 +71,9 @@ def everything_of(model: nn.Module) -> dict[str, torch.Tensor]:
 def test_a_large_gradient_is_clipped_and_said() -> None:
     batch, free = random_batch(2), plain_state()
     norm = step(free, [batch]).norm
-    total = math.sqrt(sum(float(p.grad.square().sum()) for p in free.model.parameters() if p.grad is not None))
+    total = math.sqrt(
+        sum(float(p.grad.square().sum()) for p in free.model.parameters() if p.grad is not None)
+    )
     assert norm == pytest.approx(total, rel=1e-4)
 
     clipped, before = plain_state(), everything_of(plain_state().model)

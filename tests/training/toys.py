@@ -138,9 +138,7 @@ class Run:
     checkpoints: Checkpoints | None = None
 
     def go(self) -> None:
-        train(
-            self.state, self.batches, self.plan, self.validate, self._save, self.reporter, self.asked
-        )
+        train(self.state, self.batches, self.plan, self.validate, self._save, self.reporter, self.asked)
 
     def _save(self, state: TrainState) -> None:
         self.saved.append(state.counters.step)

@@ -62,8 +62,6 @@ class CachedSteps:
     def keep(self, rows: Int[Tensor, "Q"]) -> None:
         for cache in self.caches:
             cache.keep(rows)
-            # The longest row may have left: learned positions and the attention's reach go by this bound.
-            cache.bound = int(cache.lengths.max())
 
 
 def pad(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Int[Tensor, "R T"], Int[Tensor, "R"]]:

@@ -66,17 +66,21 @@ class Cache:
 
     def reorder(self, rows: Int[Tensor, "R"]) -> None:
         """Make row i continue what row rows[i] was. Beams of one source share memory, so it stays."""
+        same_size = len(rows) == len(self.lengths)
         self.lengths = self.lengths[rows]
         for layer in self.own:
-            layer.k = layer.k.index_select(0, rows)
-            layer.v = layer.v.index_select(0, rows)
+            if same_size:  # the room to spare need not be copied
+                layer.k[:, :, : self.bound] = layer.k[rows, :, : self.bound]
+                layer.v[:, :, : self.bound] = layer.v[rows, :, : self.bound]
+            else:
+                layer.k, layer.v = layer.k[rows], layer.v[rows]
 
     def keep(self, rows: Int[Tensor, "R"]) -> None:
         """As `reorder`, for rows of any source and any number of them."""
         self.reorder(rows)
+        self.bound = int(self.lengths.max())
         for layer in self.memory:
-            layer.k = layer.k.index_select(0, rows)
-            layer.v = layer.v.index_select(0, rows)
+            layer.k, layer.v = layer.k[rows], layer.v[rows]
         if self.memory_segments is not None:
             self.memory_segments = self.memory_segments[rows]
 

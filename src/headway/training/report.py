@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -49,7 +50,7 @@ class Speed:
             self.marks = [*self.marks[-1:], (moment.seconds, moment.tokens)]
         seconds, tokens = self.marks[0]
         if moment.seconds <= seconds:
-            return moment.report.labels / max(moment.seconds, 1e-9)
+            return moment.tokens / max(moment.seconds, 1e-9)
         return (moment.tokens - tokens) / (moment.seconds - seconds)
 
 
@@ -98,11 +99,11 @@ class MetricsFile:
         if not path.exists():
             return
         kept = []
-        for line in path.read_text("utf-8").splitlines():
+        for line in path.read_text("utf-8").split("\n"):  # a text may hold other line ends
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
-            except ValueError:
+            except (ValueError, TypeError, KeyError):
                 continue
         path.write_text("".join(kept), "utf-8")
 
@@ -166,7 +167,7 @@ class LivePanel:
         self.live.update(self._panel())
 
     def warning(self, message: str) -> None:
-        self.live.console.print(f"[yellow]warning:[/yellow] {message}", highlight=False)
+        self.live.console.print(f"[yellow]warning:[/yellow] {escape(message)}", highlight=False)
 
     def _panel(self) -> Panel:
         parts: list[Any] = []
