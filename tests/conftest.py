@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+from pathlib import Path
 
 from jaxtyping import install_import_hook
 
@@ -46,3 +47,12 @@ def seeds() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Finished run folders of the three kinds of model."""
+    from tests.tiny import train_tiny
+
+    folder = tmp_path_factory.mktemp("tiny")
+    return {kind: train_tiny(kind, folder).folder.path for kind in ("pairs", "causal", "masked")}

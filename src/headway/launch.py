@@ -6,7 +6,7 @@ from typing import Literal
 
 from headway.data.layout import holds_pairs
 from headway.errors import UserError
-from headway.recipe import Recipe, built_in_recipes, read_recipe
+from headway.recipe import Recipe, read_recipe
 from headway.run import Outcome, resume, say_on_stderr, start
 from headway.run_folder import RunFolder, free_folder
 
@@ -32,7 +32,7 @@ def train(
                 f"headway train {first / 'recipe.toml'} KEY=VALUE… --out FOLDER"
             )
         return go_on(first, say)
-    if first.suffix == ".toml" or names[0] in built_in_recipes():
+    if first.suffix == ".toml" or _is_a_name(names[0]):
         if len(names) > 1:
             raise UserError(f"{names[1]}: a recipe names its data; write data.train=[…] to change it")
         recipe = read_recipe(names[0], overrides)
@@ -53,6 +53,11 @@ def go_on(folder: Path, say: Callable[[str], None]) -> Outcome:
         )
         return Outcome(run, "finished before", {})
     return resume(folder, say)
+
+
+def _is_a_name(name: str) -> bool:
+    """Whether it can only be meant as a built-in recipe: a bare word that is no file."""
+    return name.replace("-", "").isalnum() and not Path(name).exists()
 
 
 def recipe_for(data: Sequence[str], overrides: Sequence[str], objective: str | None) -> Recipe:

@@ -75,7 +75,7 @@ def read_recipe(name: str | Path, overrides: Sequence[str] = (), changes: Table 
     if path.suffix != ".toml" and not path.exists():
         if str(name) not in built_in_recipes():
             hint = did_you_mean(str(name), built_in_recipes())
-            raise RecipeError(f"there is no recipe {str(name)!r}: give a .toml file, or {hint}")
+            raise RecipeError(f"there is neither a file nor a built-in recipe {str(name)!r}: {hint}")
         path = Path(str(BUILT_IN / f"{name}.toml"))
     table = merged(read_toml(path), changes or {})
     return resolve(apply_overrides(Recipe, table, overrides), str(path))

@@ -2,13 +2,8 @@
 
 import pytest
 import torch
-
-from headway.batch import Tokens
-from headway.inspection.capture import capture_attention
-from headway.model.backends import sdpa
-from headway.model.config import TransformerConfig
-from model.conftest import name_of
-from model.shapes import (
+from tests.model.conftest import name_of
+from tests.model.shapes import (
     LAYERS,
     SHAPES,
     Shape,
@@ -20,6 +15,11 @@ from model.shapes import (
     outputs,
     text,
 )
+
+from headway.batch import Tokens
+from headway.inspection.capture import capture_attention
+from headway.model.backends import sdpa
+from headway.model.config import TransformerConfig
 
 
 @pytest.fixture(params=SHAPES, ids=name_of)

@@ -1,0 +1,59 @@
+import json
+from pathlib import Path
+
+from headway.api import load
+from tests.commands.program import headway, headway_process, refused
+
+Runs = dict[str, Path]
+
+
+def test_one_line_in_one_line_out(tiny_runs: Runs, tmp_path: Path) -> None:
+    words = ["bal", "", "dem", "gon"]
+    done = headway_process("predict", tiny_runs["pairs"], typed="".join(f"{word}\n" for word in words))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "".join(f"{line}\n" for line in load(tiny_runs["pairs"]).predict(words))
+    assert done.stderr == ""
+    (tmp_path / "words.txt").write_text("bal\n\ndem\ngon", "utf-8")
+    assert headway("predict", tiny_runs["pairs"], tmp_path / "words.txt").stdout == done.stdout
+
+
+def test_scores_and_alternatives_as_json(tiny_runs: Runs) -> None:
+    done = headway("predict", tiny_runs["pairs"], "n_best=2", "--json", typed="bal\n")
+    line = json.loads(done.stdout)
+    assert line["input"] == "bal"
+    assert len(line["outputs"]) == 2
+    assert line["outputs"][0]["score"] >= line["outputs"][1]["score"]
+    plain = headway("predict", tiny_runs["pairs"], "n_best=2", typed="bal\n").stdout
+    assert plain.rstrip("\n").split("\t") == [each["text"] for each in line["outputs"]]
+
+
+def test_blanks_are_filled_and_other_lines_stay(tiny_runs: Runs) -> None:
+    done = headway("predict", tiny_runs["masked"], "--candidates", "3", typed="bal ___ ban\n\nno blank\n")
+    first, second, third = done.stdout.splitlines()
+    text, candidates = first.split("\t")
+    assert text.startswith("bal ")
+    assert len(candidates.split()) == 3
+    assert second == ""
+    assert third == "no blank"
+
+
+def test_continuations_keep_to_their_line(tiny_runs: Runs) -> None:
+    settings = ("method=sample", "seed=3", "max_length=8")
+    done = headway("predict", tiny_runs["causal"], *settings, typed="bal\nbam\n")
+    assert len(done.stdout.splitlines()) == 2
+    again = headway("predict", tiny_runs["causal"], *settings, typed="bal\nbam\n")
+    assert again.stdout == done.stdout
+    whole = headway(
+        "predict", tiny_runs["causal"], "method=greedy", "max_length=8", "--whole", typed="bal\nbam\n"
+    )
+    assert whole.returncode == 0, whole.stderr
+
+
+def test_mistakes_get_one_message(tiny_runs: Runs, tmp_path: Path) -> None:
+    pairs = tiny_runs["pairs"]
+    assert "did you mean 'beams'" in refused(headway("predict", pairs, "beem=2", typed="bal\n"))
+    assert "there is no such model folder" in refused(headway_process("predict", tmp_path / "nowhere"))
+    assert "nofile.txt" in refused(headway("predict", pairs, tmp_path / "nofile.txt"))
+    (tmp_path / "bytes.txt").write_bytes(b"bal\n\xff\xfe\n")
+    assert "bytes.txt, line 2: is not UTF-8" in refused(headway("predict", pairs, tmp_path / "bytes.txt"))
+    assert "only a masked model" in refused(headway("predict", pairs, "--candidates", "2", typed="bal\n"))

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import headway
+from headway.errors import FolderError, RecipeError, UserError
+from tests.tiny import train_tiny
+
+Runs = dict[str, Path]
+
+
+def test_public_names_are_there() -> None:
+    assert {name: getattr(headway, name).__name__ for name in headway.__all__} == {
+        name: name for name in headway.__all__
+    }
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = headway.nothing
+
+
+def test_an_encoder_decoder_predicts_scores_and_embeds(tiny_runs: Runs) -> None:
+    model = headway.load(tiny_runs["pairs"])
+    one, several = model.predict("bal"), model.predict(["bal", "dem", ""])
+    assert several[0] == one
+    assert several[2] == ""
+    best = model.hypotheses(["bal"])[0][0]
+    scored = model.score([best.text], sources=["bal"])[0]
+    assert scored.total == pytest.approx(sum(best.log_probs), abs=1e-4)
+    assert model.embed("bal").shape == (32,)
+    together = model.embed(["bal", "demokratie"])
+    np.testing.assert_allclose(together[0], model.embed("bal"), atol=1e-5)
+
+
+def test_a_masked_model_fills_and_embeds(tiny_runs: Runs) -> None:
+    model = headway.load(tiny_runs["masked"])
+    filled = model.predict("bal ___ ban")
+    assert filled.startswith("bal ")
+    assert filled.endswith(" ban")
+    assert "___" not in filled
+    assert len(model.fill(["a ___ c ___"], candidates=3)[0].blanks) == 2
+    long = " ".join(["bal bam ban"] * 40)
+    assert np.isfinite(model.embed(long)).all()
+
+
+def test_a_causal_model_continues_and_streams_the_same(tiny_runs: Runs) -> None:
+    model = headway.load(tiny_runs["causal"]).with_search({"method": "greedy", "max_length": 12})
+    assert "".join(model.stream("bal bam")) == model.predict("bal bam")
+    with pytest.raises(UserError, match="no encoder"):
+        model.embed("bal")
+
+
+def test_settings_of_the_search_are_checked(tiny_runs: Runs) -> None:
+    model = headway.load(tiny_runs["pairs"])
+    with pytest.raises(RecipeError, match="did you mean 'beams'"):
+        model.with_search({"beam": 3})
+    assert model.with_overrides(["beams=2"]).search.beams == 2
+    assert model.search.beams != 2
+
+
+def test_two_models_make_an_ensemble_if_they_read_alike(tiny_runs: Runs, tmp_path: Path) -> None:
+    same = headway.load(tiny_runs["pairs"], tiny_runs["pairs"])
+    assert same.predict(["bal", "gon"]) == headway.load(tiny_runs["pairs"]).predict(["bal", "gon"])
+    other = train_tiny("pairs", tmp_path, 5, "text.target.lowercase=true").folder.path
+    with pytest.raises(UserError, match="tokenizer"):
+        headway.load(tiny_runs["pairs"], other)
+
+
+def test_what_is_no_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match="nowhere"):
+        headway.load(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="name the folder"):
+        headway.load()

@@ -1,0 +1,440 @@
+"""The pages and the README say what is so: their commands and Python run, their tables agree with the code.
+
+What follows the language of a fenced block tells what the block is:
+
+    ```sh                    commands; those of `headway` run, in order, in one folder a page
+    ```python                runs; a page's blocks share their names
+    ```toml, ```text file=X  is written as X; TOML must be a recipe, or a part of one
+    ```text error            the message with which the command before ends
+    ```text output           lines that the command before prints, among others
+    ```json                  has the keys and types of what the command before prints
+    ```json like=X           has those of the file X, of any of its lines where it is JSON Lines
+"""
+
+import dataclasses
+import gzip
+import importlib
+import inspect
+import itertools
+import json
+import re
+import shlex
+import shutil
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+import headway
+from headway import launch
+from headway.cli import app
+from headway.data.input_files import standard_input
+from headway.errors import RecipeError, UserError
+from headway.evaluation import translation
+from headway.model.config import AttentionConfig
+from headway.model.presets import PRESETS
+from headway.recipe import Recipe, built_in_recipes, read_recipe, resolve
+from headway.run import Outcome, Say, start
+from headway.training.settings import StopConfig
+from tests.test_house import BASE, CORE, MAY_IMPORT
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+NOT_RUN = {
+    "make": "installs or trains for minutes; the target must exist",
+    "pip": "installs",
+    "headway demo": "trains for minutes; the command line must parse",
+    ".venv/bin/headway demo": "trains for minutes; the command line must parse",
+}
+"""Commands that are looked at only, by how they begin, and why."""
+
+PROGRAMS = ("headway", ".venv/bin/headway", "make", "pip", "echo", "cat")
+"""What the first line of a block without a language begins with if it holds commands."""
+
+TYPED = "In the ___ was the word one\n"
+"""Standard input of commands that get none from a pipe: a line for each kind of model."""
+
+ITEM = re.compile(r"`([^`]+)`")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block; `line` is that of its first line of content."""
+
+    page: Path
+    line: int
+    language: str
+    note: str
+    text: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def commands(self) -> list[str]:
+        """The command lines of a block that holds some; one may go on after a backslash."""
+        lines = self.text.replace("\\\n", "").splitlines()
+        first = shlex.split(lines[0])[:1] if lines and not self.language else []
+        if self.language != "sh" and not (first and first[0] in PROGRAMS):
+            return []
+        return [line for line in lines if shlex.split(line, comments=True)]
+
+
+def blocks_of(page: Path) -> list[Block]:
+    found = []
+    opened: tuple[int, str, str] | None = None
+    held: list[str] = []
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
+        fence = re.fullmatch(r"```(\w*) ?(.*)", line)
+        if fence and opened is None:
+            opened, held = (number + 1, fence[1], fence[2]), []
+        elif fence and opened is not None:
+            found.append(Block(page, *opened, "\n".join(held)))
+            opened = None
+        elif opened is not None:
+            held.append(line)
+    assert opened is None, f"{page}: a block is not closed"
+    return found
+
+
+def write_texts() -> None:
+    """The files that the pages speak of, in the current folder."""
+    numbers = {"eins": "one", "zwei": "two", "drei": "three", "vier": "four", "fünf": "five", "sechs": "six"}
+    chosen = list(itertools.product(numbers, repeat=3))[::7]
+    pairs = [(" und ".join(names), " and ".join(numbers[name] for name in names)) for names in chosen]
+    pairs.append(("Guten Morgen", "Good morning and good day"))
+    table = "".join(f"{source}\t{target}\n" for source, target in pairs)
+    parts = {"pairs": table, "more": table, "valid": "zwei\ttwo\n", "test": table[:300].rpartition("\n")[0]}
+    for name, text in parts.items():
+        Path(f"{name}.tsv").write_text(text, "utf-8")
+    for name in ("pairs.tsv.gz", "more.tsv.gz"):
+        Path(name).write_bytes(gzip.compress(table.encode()))
+    Path("text.de").write_text("".join(f"{source}\n" for source, _ in pairs), "utf-8")
+    Path("text.en").write_text("".join(f"{target}\n" for _, target in pairs), "utf-8")
+    Path("source.txt").write_text("eins und zwei\n\nGuten Morgen\n", "utf-8")
+    Path("prompt.txt").write_text("In the beginning\nwas", "utf-8")
+    Path("my-recipe.toml").write_text('data.train = ["pairs.tsv"]\nstop.steps = 1\n', "utf-8")
+    book = [f"In the beginning was the word {target}.\n" for _, target in pairs]
+    Path("book.txt").write_text("".join(book), "utf-8")
+    Path("test.txt").write_text("".join(book[:5]), "utf-8")
+    for folder in ("parts", "code"):
+        Path(folder).mkdir()
+    for half in (0, 1):
+        Path("parts", f"{half}.tsv").write_text("".join(table.splitlines(True)[half::2]), "utf-8")
+        Path("code", f"{half}.py").write_text(f"def f():\n\n    return {half}\n", "utf-8")
+
+
+SETTINGS = [
+    "model.d_model=32",
+    "model.d_ff=64",
+    "model.attention.num_heads=2",
+    "model.dropout=0.0",
+    "optimizer.rate=1e-2",
+    "schedule.kind=constant",
+    "schedule.warmup=5",
+    "stop.minutes=0",
+    "training.samples=2",
+    "runtime.precision=float32",
+]
+
+TRAINED: dict[str, Sequence[str]] = {
+    "pairs": ["model.encoder_layers=1", "model.decoder_layers=1", "text.target.kind=words", "stop.steps=40"],
+    "causal": ["model.decoder_layers=1", "text.target.vocab_size=300", "batch.context=64", "stop.steps=6"],
+    "masked": ["model.encoder_layers=1", "text.target.vocab_size=300", "batch.context=64", "stop.steps=6"],
+}
+
+
+@pytest.fixture(scope="module")
+def texts_and_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with texts, and a run of each kind of model in `runs`."""
+    folder: Path = tmp_path_factory.mktemp("pages")
+    torch.manual_seed(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("HEADWAY_CACHE", str(folder / "measured"))
+        write_texts()
+        for name, changes in TRAINED.items():
+            data = "pairs.tsv" if name == "pairs" else "book.txt"
+            kind: Any = name
+            headway.train(data, objective=kind, overrides=[*SETTINGS, *changes], say=lambda _: None)
+        shutil.copytree("runs/pairs", "runs/older")
+    return folder
+
+
+def start_tiny(recipe: Recipe, folder: Path, say: Say) -> Outcome:
+    """As `start`, but one step of a model as small as can be."""
+    layers = {
+        "encoder_layers": min(1, recipe.model.encoder_layers),
+        "decoder_layers": min(1, recipe.model.decoder_layers),
+    }
+    tiny = replace(
+        recipe,
+        model=replace(recipe.model, **layers, d_model=8, d_ff=8, attention=AttentionConfig(num_heads=1)),
+        stop=StopConfig(steps=1),
+        training=replace(recipe.training, samples=1),
+        search=replace(recipe.search, max_length=4),
+        runtime=replace(recipe.runtime, precision="float32"),
+    )
+    return start(tiny, folder, say)
+
+
+@pytest.fixture
+def here(texts_and_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the folder to run a page in; training is short."""
+    folder = tmp_path / "here"
+    shutil.copytree(texts_and_models, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(launch, "start", start_tiny)
+    monkeypatch.setattr(translation, "SAMPLES", 20)
+    yield folder
+
+
+class Reader:
+    """Does what a page says, block by block, and remembers what the last command did."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {}
+        self.output = self.messages = self.error = ""
+
+    def follow(self, block: Block, fails: bool) -> None:
+        name = block.note.removeprefix("file=") if block.note.startswith("file=") else ""
+        if block.language == "python":
+            exec(compile("\n" * (block.line - 1) + block.text, str(block.page), "exec"), self.names)
+        elif name:
+            Path(name).write_text(block.text + "\n", "utf-8")
+        elif block.note == "error":
+            assert self.error == block.text, block.place
+        elif block.note == "output":
+            for line in block.text.splitlines():
+                assert line in self.messages.splitlines(), f"{block.place}: not printed: {line}"
+        elif block.language == "json":
+            self.compare(block)
+        for number, command in enumerate(block.commands, start=1):
+            self.command(command, block.place, fails and number == len(block.commands))
+        if block.language == "toml":
+            assert is_recipe(tomllib.loads(block.text)), block.place
+
+    def command(self, line: str, place: str, fails: bool) -> None:
+        if any(line.startswith(beginning) for beginning in NOT_RUN):
+            return look_at(line)
+        before, pipe, own = line.rpartition(" | ")
+        words = shlex.split(own, comments=True)
+        assert words[0] == "headway", f"{place}: this test cannot run {own}"
+        standard_input.cache_clear()
+        done = CliRunner().invoke(app, words[1:], input=piped(before) if pipe else TYPED)
+        self.output, self.messages, self.error = done.stdout, done.stderr, ""
+        if isinstance(done.exception, UserError):
+            self.error = str(done.exception)
+        elif done.exception is not None:
+            raise AssertionError(f"{place}: {line}\n{done.stderr}") from done.exception
+        assert bool(self.error) == fails, f"{place}: {line}\n{self.error or 'should fail'}"
+        return None
+
+    def compare(self, block: Block) -> None:
+        if block.note.startswith("like="):
+            [path] = sorted(Path().glob(block.note.removeprefix("like=")))
+            held = path.read_text("utf-8")
+            texts = held.splitlines() if path.suffix == ".jsonl" else [held]
+        else:
+            texts = [self.output]
+        assert shape_of(json.loads(block.text)) in [shape_of(json.loads(text)) for text in texts], block.place
+
+
+def piped(line: str) -> str:
+    """What the command before a pipe writes."""
+    program, *arguments = shlex.split(line)
+    if program == "echo":
+        return " ".join(arguments) + "\n"
+    assert program == "cat", f"this test cannot run {program}"
+    return "".join(Path(name).read_text("utf-8") for name in arguments)
+
+
+def look_at(line: str) -> None:
+    """Check what is not run as far as it can be."""
+    program, *arguments = shlex.split(line, comments=True)
+    if program == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        assert {word for word in arguments if "=" not in word} <= set(targets), line
+    elif program.endswith("headway"):
+        group = typer.main.get_command(app)
+        context = group.make_context("headway", arguments)
+        verb, *rest = arguments
+        group.get_command(context, verb).make_context(verb, rest, parent=context)  # type: ignore[attr-defined]
+
+
+def shape_of(value: Any) -> Any:
+    """Keys and types; null stands for a number that may be absent."""
+    if isinstance(value, dict):
+        return {key: shape_of(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [shape_of(each) for each in value[:1]]
+    return "number" if value is None or type(value) in (int, float) else type(value).__name__
+
+
+def is_recipe(table: dict[str, Any]) -> bool:
+    """Whether a table is a recipe, or becomes one where data and a stop are added."""
+    missing = {"data": {"train": ["pairs.tsv"]}, "stop": {"steps": 1}}
+    return isinstance(resolve(missing | table), Recipe)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_page_says_runs(page: Path, here: Path) -> None:
+    reader, blocks = Reader(), blocks_of(page)
+    for block, after in itertools.zip_longest(blocks, blocks[1:]):
+        reader.follow(block, fails=after is not None and after.note == "error")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
+        name, _, anchor = target.partition("#")
+        if not name.startswith("http"):
+            path = (page.parent / name).resolve() if name else page
+            assert path.exists(), target
+            headings = re.findall(r"^#+ (.*)", path.read_text("utf-8"), re.MULTILINE) if anchor else []
+            anchors = [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings]
+            assert not anchor or anchor in anchors, target
+
+
+RECIPES_PAGE = DOCS / "how-to" / "recipes.md"
+NO_DEFAULT = {"data.train": "required", "model.vocab_size": "from `text.target`"}
+
+
+def keys_of(kind: type, group: str = "") -> Iterator[tuple[str, str, Any, Any]]:
+    """Group, key, type and default of every key of a recipe; a group that may be absent is one key."""
+    hints = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        inner = hints[field.name]
+        if dataclasses.is_dataclass(inner):
+            yield from keys_of(inner, f"{group}.{field.name}".strip("."))  # type: ignore[arg-type]
+        elif any(dataclasses.is_dataclass(each) for each in get_args(inner)):
+            yield f"{group}.{field.name}", "", inner, None
+        else:
+            yield group, field.name, inner, field.default
+
+
+def tables_of(page: Path) -> dict[str, dict[str, list[str]]]:
+    """Of each section of a page the rows of its tables, by their first cell; headings without ` and [ ]."""
+    found: dict[str, dict[str, list[str]]] = {}
+    section = ""
+    for line in page.read_text("utf-8").splitlines():
+        if line.startswith("#"):
+            section = line.lstrip("# ").strip("`[]")
+            found[section] = {}
+        elif line.startswith("| "):
+            first, *cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
+            found[section][first] = cells
+    return found
+
+
+def test_every_key_of_a_recipe_is_described() -> None:
+    tables = tables_of(RECIPES_PAGE)
+    keys = list(keys_of(Recipe))
+    sections = {group or "Top level" for group, *_ in keys}
+    for section in sections:
+        wanted = {f"`{key}`" for group, key, *_ in keys if (group or "Top level") == section and key}
+        told = {first for first in tables[section] if first.startswith("`")}
+        assert told == wanted, f"section {section}"
+    for group, key, kind, default in keys:
+        if not key:
+            continue
+        name = f"{group}.{key}".strip(".")
+        shown, meaning = tables[group or "Top level"][f"`{key}`"]
+        if default is dataclasses.MISSING:
+            assert shown == NO_DEFAULT[name], name
+        elif default is None:
+            assert shown == "unset", name
+        else:
+            value = tomllib.loads(f"value = {shown.strip('`')}")["value"]
+            assert (type(value), value) == (type(default), default) or value == list(default), name
+        choices = {
+            each for part in (kind, *get_args(kind)) if get_origin(part) is Literal for each in get_args(part)
+        }
+        assert choices <= set(ITEM.findall(meaning)), f"{name}: not all choices are named"
+
+
+def test_every_preset_and_recipe_is_described() -> None:
+    tables = tables_of(RECIPES_PAGE)
+    assert {name for row in tables["Presets"] for name in ITEM.findall(row)} == set(PRESETS)
+    assert {name for row in tables["Built-in recipes"] for name in ITEM.findall(row)} == set(
+        built_in_recipes()
+    )
+    for name, (told,) in tables["Built-in recipes"].items():
+        if name.startswith("`"):
+            minutes = re.search(r"(\d+) minutes", told)
+            recipe = read_recipe(name.strip("`"), ["data.train=x"])
+            assert minutes is None or recipe.stop.minutes == int(minutes[1]), name
+
+
+def test_every_key_of_a_file_is_explained() -> None:
+    page = DOCS / "formats.md"
+    explained = set(ITEM.findall(re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)))
+    for block in blocks_of(page):
+        if block.note.startswith("like="):
+            assert all_keys(json.loads(block.text)) <= explained, block.place
+
+
+def all_keys(value: Any) -> set[str]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set(value if isinstance(value, dict) else ()).union(*map(all_keys, inner))
+
+
+ARCHITECTURE = tables_of(DOCS / "architecture.md")
+
+
+def test_the_layers_are_those_that_hold() -> None:
+    sets = {"core": CORE, "base": BASE, "nothing of ours": set()}
+    told = {}
+    for units, (allowed,) in ARCHITECTURE["Who may import whom"].items():
+        parts = [sets.get(part, set(ITEM.findall(part))) for part in allowed.split(", ")]
+        told |= {unit: set().union(*parts) for unit in ITEM.findall(units)}
+    assert told == MAY_IMPORT
+
+
+def test_the_central_types_are_as_told() -> None:
+    rows = ARCHITECTURE["Central types"]
+    assert len(rows) > 20
+    for names, (where, _) in rows.items():
+        for name, inside in re.findall(r"`(\w+)(?:\(([^)]*)\))?`", names):
+            module = where.strip("`").removesuffix(".py").replace("/", ".")
+            kind = getattr(importlib.import_module(f"headway.{module}"), name)
+            parts = [part for part in (inside or "").split(", ") if part]
+            for part in parts:
+                known = part in inspect.get_annotations(kind) or hasattr(kind, part)
+                assert known, f"{name} has no {part}"
+
+
+def test_modules_named_exist() -> None:
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    for name in re.findall(r"`([\w/]+\.py)`", text):
+        assert (ROOT / "src" / "headway" / name).exists() or (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize(
+    "offence",
+    [
+        ("sh", "", "headway predict runs/pairs --no-such-option"),
+        ("sh", "", "headway predict runs/nowhere"),
+        ("sh", "", "rm -r runs"),
+        ("", "", "make no-such-target"),
+        ("", "", "headway demo no-such-demo"),
+        ("toml", "", "[stop]\nminute = 3"),
+        ("json", "like=runs/pairs/run.json", '{"created": "now"}'),
+        ("text", "output", "what no command printed"),
+        ("text", "error", "what no command said"),
+        ("python", "", "import headway\nheadway.no_such_name"),
+    ],
+    ids=lambda offence: offence[2],
+)
+def test_the_checks_see_offences(offence: tuple[str, str, str], here: Path) -> None:
+    with pytest.raises((AssertionError, RecipeError, AttributeError, typer.BadParameter)):
+        Reader().follow(Block(ROOT / "README.md", 1, *offence), fails=False)
