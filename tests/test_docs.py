@@ -1,4 +1,4 @@
-"""The pages and the README say what is so: their commands and Python run, their tables agree with the code.
+"""The pages and the README say what is so: their commands and their Python run, their links lead somewhere.
 
 What follows the language of a fenced block tells what the block is:
 
@@ -11,10 +11,7 @@ What follows the language of a fenced block tells what the block is:
     ```json like=X           has those of the file X, of any of its lines where it is JSON Lines
 """
 
-import dataclasses
 import gzip
-import importlib
-import inspect
 import itertools
 import json
 import re
@@ -24,7 +21,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import pytest
 import torch
@@ -38,11 +35,9 @@ from headway.data.input_files import standard_input
 from headway.errors import RecipeError, UserError
 from headway.evaluation import translation
 from headway.model.config import AttentionConfig
-from headway.model.presets import PRESETS
-from headway.recipe import Recipe, built_in_recipes, read_recipe, resolve
+from headway.recipe import Recipe, resolve
 from headway.run import Outcome, Say, start
 from headway.training.settings import StopConfig
-from tests.test_house import BASE, CORE, MAY_IMPORT
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -61,8 +56,6 @@ PROGRAMS = ("headway", ".venv/bin/headway", "make", "pip", "echo", "cat")
 
 TYPED = "In the ___ was the word one\n"
 """Standard input of commands that get none from a pipe: a line for each kind of model."""
-
-ITEM = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True)
@@ -83,7 +76,7 @@ class Block:
     def commands(self) -> list[str]:
         """The command lines of a block that holds some; one may go on after a backslash."""
         lines = self.text.replace("\\\n", "").splitlines()
-        first = shlex.split(lines[0])[:1] if lines and not self.language else []
+        first = lines[0].split()[:1] if lines and not self.language else []
         if self.language != "sh" and not (first and first[0] in PROGRAMS):
             return []
         return [line for line in lines if shlex.split(line, comments=True)]
@@ -160,7 +153,6 @@ def texts_and_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("HEADWAY_CACHE", str(folder / "measured"))
         write_texts()
         for name, changes in TRAINED.items():
             data = "pairs.tsv" if name == "pairs" else "book.txt"
@@ -172,15 +164,18 @@ def texts_and_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start_tiny(recipe: Recipe, folder: Path, say: Say) -> Outcome:
     """As `start`, but one step of a model as small as can be."""
-    layers = {
-        "encoder_layers": min(1, recipe.model.encoder_layers),
-        "decoder_layers": min(1, recipe.model.decoder_layers),
-    }
     tiny = replace(
         recipe,
-        model=replace(recipe.model, **layers, d_model=8, d_ff=8, attention=AttentionConfig(num_heads=1)),
+        model=replace(
+            recipe.model,
+            encoder_layers=min(1, recipe.model.encoder_layers),
+            decoder_layers=min(1, recipe.model.decoder_layers),
+            d_model=8,
+            d_ff=8,
+            attention=AttentionConfig(num_heads=1),
+        ),
         stop=StopConfig(steps=1),
-        training=replace(recipe.training, samples=1),
+        training=replace(recipe.training, samples=0),
         search=replace(recipe.search, max_length=4),
         runtime=replace(recipe.runtime, precision="float32"),
     )
@@ -228,7 +223,7 @@ class Reader:
             return look_at(line)
         before, pipe, own = line.rpartition(" | ")
         words = shlex.split(own, comments=True)
-        assert words[0] == "headway", f"{place}: this test cannot run {own}"
+        assert words[0].removeprefix(".venv/bin/") == "headway", f"{place}: this test cannot run {own}"
         standard_input.cache_clear()
         done = CliRunner().invoke(app, words[1:], input=piped(before) if pipe else TYPED)
         self.output, self.messages, self.error = done.stdout, done.stderr, ""
@@ -303,120 +298,6 @@ def test_links_lead_somewhere(page: Path) -> None:
             headings = re.findall(r"^#+ (.*)", path.read_text("utf-8"), re.MULTILINE) if anchor else []
             anchors = [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings]
             assert not anchor or anchor in anchors, target
-
-
-RECIPES_PAGE = DOCS / "how-to" / "recipes.md"
-NO_DEFAULT = {"data.train": "required", "model.vocab_size": "from `text.target`"}
-
-
-def keys_of(kind: type, group: str = "") -> Iterator[tuple[str, str, Any, Any]]:
-    """Group, key, type and default of every key of a recipe; a group that may be absent is one key."""
-    hints = get_type_hints(kind)
-    for field in dataclasses.fields(kind):
-        inner = hints[field.name]
-        if dataclasses.is_dataclass(inner):
-            yield from keys_of(inner, f"{group}.{field.name}".strip("."))  # type: ignore[arg-type]
-        elif any(dataclasses.is_dataclass(each) for each in get_args(inner)):
-            yield f"{group}.{field.name}", "", inner, None
-        else:
-            yield group, field.name, inner, field.default
-
-
-def tables_of(page: Path) -> dict[str, dict[str, list[str]]]:
-    """Of each section of a page the rows of its tables, by their first cell; headings without ` and [ ]."""
-    found: dict[str, dict[str, list[str]]] = {}
-    section = ""
-    for line in page.read_text("utf-8").splitlines():
-        if line.startswith("#"):
-            section = line.lstrip("# ").strip("`[]")
-            found[section] = {}
-        elif line.startswith("| "):
-            first, *cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
-            found[section][first] = cells
-    return found
-
-
-def test_every_key_of_a_recipe_is_described() -> None:
-    tables = tables_of(RECIPES_PAGE)
-    keys = list(keys_of(Recipe))
-    sections = {group or "Top level" for group, *_ in keys}
-    for section in sections:
-        wanted = {f"`{key}`" for group, key, *_ in keys if (group or "Top level") == section and key}
-        told = {first for first in tables[section] if first.startswith("`")}
-        assert told == wanted, f"section {section}"
-    for group, key, kind, default in keys:
-        if not key:
-            continue
-        name = f"{group}.{key}".strip(".")
-        shown, meaning = tables[group or "Top level"][f"`{key}`"]
-        if default is dataclasses.MISSING:
-            assert shown == NO_DEFAULT[name], name
-        elif default is None:
-            assert shown == "unset", name
-        else:
-            value = tomllib.loads(f"value = {shown.strip('`')}")["value"]
-            assert (type(value), value) == (type(default), default) or value == list(default), name
-        choices = {
-            each for part in (kind, *get_args(kind)) if get_origin(part) is Literal for each in get_args(part)
-        }
-        assert choices <= set(ITEM.findall(meaning)), f"{name}: not all choices are named"
-
-
-def test_every_preset_and_recipe_is_described() -> None:
-    tables = tables_of(RECIPES_PAGE)
-    assert {name for row in tables["Presets"] for name in ITEM.findall(row)} == set(PRESETS)
-    assert {name for row in tables["Built-in recipes"] for name in ITEM.findall(row)} == set(
-        built_in_recipes()
-    )
-    for name, (told,) in tables["Built-in recipes"].items():
-        if name.startswith("`"):
-            minutes = re.search(r"(\d+) minutes", told)
-            recipe = read_recipe(name.strip("`"), ["data.train=x"])
-            assert minutes is None or recipe.stop.minutes == int(minutes[1]), name
-
-
-def test_every_key_of_a_file_is_explained() -> None:
-    page = DOCS / "formats.md"
-    explained = set(ITEM.findall(re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)))
-    for block in blocks_of(page):
-        if block.note.startswith("like="):
-            assert all_keys(json.loads(block.text)) <= explained, block.place
-
-
-def all_keys(value: Any) -> set[str]:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return set(value if isinstance(value, dict) else ()).union(*map(all_keys, inner))
-
-
-ARCHITECTURE = tables_of(DOCS / "architecture.md")
-
-
-def test_the_layers_are_those_that_hold() -> None:
-    sets = {"core": CORE, "base": BASE, "nothing of ours": set()}
-    told = {}
-    for units, (allowed,) in ARCHITECTURE["Who may import whom"].items():
-        parts = [sets.get(part, set(ITEM.findall(part))) for part in allowed.split(", ")]
-        told |= {unit: set().union(*parts) for unit in ITEM.findall(units)}
-    assert told == MAY_IMPORT
-
-
-def test_the_central_types_are_as_told() -> None:
-    rows = ARCHITECTURE["Central types"]
-    assert len(rows) > 20
-    for names, (where, _) in rows.items():
-        for name, inside in re.findall(r"`(\w+)(?:\(([^)]*)\))?`", names):
-            module = where.strip("`").removesuffix(".py").replace("/", ".")
-            kind = getattr(importlib.import_module(f"headway.{module}"), name)
-            parts = [part for part in (inside or "").split(", ") if part]
-            for part in parts:
-                known = part in inspect.get_annotations(kind) or hasattr(kind, part)
-                assert known, f"{name} has no {part}"
-
-
-def test_modules_named_exist() -> None:
-    text = (DOCS / "architecture.md").read_text("utf-8")
-    for name in re.findall(r"`([\w/]+\.py)`", text):
-        assert (ROOT / "src" / "headway" / name).exists() or (ROOT / name).exists(), name
 
 
 @pytest.mark.parametrize(

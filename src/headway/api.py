@@ -48,14 +48,14 @@ class Pipeline:
     def with_search(self, changes: Mapping[str, Any]) -> "Pipeline":
         """The same models, with some settings of the search changed: `{"method": "sample", "top_p": 0.9}`."""
         changed = copy(self)
-        changed.search = from_table(SearchConfig, {**asdict(self.search), **changes}, "search")
+        changed.search = from_table(SearchConfig, {**asdict(self.search), **changes})
         return changed
 
     def with_overrides(self, overrides: Sequence[str]) -> "Pipeline":
         """As `with_search`, from `KEY=VALUE` as typed."""
         changed = copy(self)
         table = apply_overrides(SearchConfig, asdict(self.search), overrides)
-        changed.search = from_table(SearchConfig, table, "search")
+        changed.search = from_table(SearchConfig, table)
         return changed
 
     def predict(self, texts: str | Sequence[str]) -> Any:

@@ -1,5 +1,6 @@
 """`headway.train(...)`: a model from a recipe, from data, or from a run that was stopped."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -38,7 +39,8 @@ def train(
         recipe = read_recipe(names[0], overrides)
     else:
         recipe = recipe_for(names, overrides, objective)
-    folder = Path(out) if out is not None else free_folder(first.name.split(".")[0] or "run")
+    plain = re.sub(r"[^\w-]", "", first.name.split(".")[0]).strip("-")
+    folder = Path(out) if out is not None else free_folder(plain or "run")
     say(f"run folder: {folder}")
     return start(recipe, folder, say)
 

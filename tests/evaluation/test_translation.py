@@ -87,3 +87,12 @@ def test_a_comparison_tells_a_difference_from_chance() -> None:
         assert comparison.p_value == 1
     same = damaged(references, 0.1)
     assert all(comparison.p_value > 0.05 for comparison in compare_translations(good, same, several))
+
+
+def test_intervals_survive_samples_without_any_match() -> None:
+    outputs, references = ["one and xx", "zzz", "qqq"], [["one and two"], ["three and four"], ["six"]]
+    chrf = next(each for each in translation_measures(outputs, references) if each.name == "chrF")
+    assert chrf.low is not None
+    assert chrf.low <= chrf.value
+    assert "chrF" in chrf.signature or "nc:6" in chrf.signature
+    assert len(compare_translations(outputs, outputs, references)) == 3

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+import jaxtyping
+import pytest
 import torch
 from torch import Tensor
 
@@ -29,6 +31,15 @@ def config_of(**fields: object) -> TransformerConfig:
     tables = {"attention": {"num_heads": 4}, "norm": {"position": "pre"}, **fields}
     base = {"vocab_size": VOCABULARY, "d_model": 32, "d_ff": 64, "dropout": 0.0}
     return from_table(TransformerConfig, {**base, **tables})
+
+
+@pytest.fixture(autouse=True)
+def shapes_unchecked() -> Iterator[None]:
+    """Thousands of passes of shapes that the laws of the models check."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ def predict(
         raise UserError("--prefix: only an encoder-decoder's output can be made to begin with something")
     if candidates and pipeline.architecture != "encoder":
         raise UserError("--candidates: only a masked model fills blanks; for several outputs write n_best=…")
+    if whole and (as_json or pipeline.architecture != "decoder"):
+        raise UserError("--whole: only a causal model continues a whole text as one prompt, and not as JSON")
     if pipeline.architecture == "decoder" and (whole or _is_conversation(files)):
         _stream(pipeline, ["".join(f"{line}\n" for line in input_lines(files))[:-1]] if whole else _typed())
         return

@@ -58,10 +58,17 @@ def compare_translations(
     return found
 
 
+class _Chrf(CHRF):
+    """chrF whose scores are all plain floats: resampled ones mix NumPy's in, which statistics.mean refuses."""
+
+    def _compute_f_score(self, statistics: Any) -> float:
+        return float(super()._compute_f_score(statistics))
+
+
 def _metrics(tokenize: str, lowercase: bool) -> dict[str, Metric]:
     return {
         "BLEU": BLEU(tokenize=tokenize, lowercase=lowercase, force=True),  # force: no warning about blanks
-        "chrF": CHRF(lowercase=lowercase),
+        "chrF": _Chrf(lowercase=lowercase),
         "TER": TER(case_sensitive=not lowercase),
     }
 

@@ -57,25 +57,31 @@ def sdpa(mask: AttentionMask, queries: int, keys: int, device: torch.device, /) 
     return SdpaAttend(mask.dense(queries, keys, device), is_causal=False)
 
 
+@dataclass(frozen=True)
+class RecordingAttend:
+    """Equation 1 written out; `weights` gets those of every call."""
+
+    visible: Bool[Tensor, "b 1 t S"] | None
+    weights: list[Tensor]
+
+    def __call__(
+        self, q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"], v: Float[Tensor, "B K S U"], /
+    ) -> Float[Tensor, "B H T U"]:
+        group = q.shape[1] // k.shape[1]
+        k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
+        scores = q @ k.mT / math.sqrt(q.shape[-1])
+        if self.visible is not None:
+            scores = scores.masked_fill(~self.visible, float("-inf"))
+        weights = scores.softmax(dim=-1)
+        self.weights.append(weights)
+        return weights @ v
+
+
 @dataclass
 class RecordingBackend:
-    """Equation 1 written out, keeping the weights of every call: the reference, and the inspector's eye."""
+    """Keeps the weights of every call: the reference, and the inspector's eye."""
 
     weights: list[Float[Tensor, "B H T S"]] = field(default_factory=list)
 
     def __call__(self, mask: AttentionMask, queries: int, keys: int, device: torch.device, /) -> Attend:
-        visible = mask.dense(queries, keys, device)
-
-        def attend(
-            q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"], v: Float[Tensor, "B K S U"], /
-        ) -> Float[Tensor, "B H T U"]:
-            group = q.shape[1] // k.shape[1]
-            k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
-            scores = q @ k.mT / math.sqrt(q.shape[-1])
-            if visible is not None:
-                scores = scores.masked_fill(~visible, float("-inf"))
-            weights = scores.softmax(dim=-1)
-            self.weights.append(weights)
-            return weights @ v
-
-        return attend
+        return RecordingAttend(mask.dense(queries, keys, device), self.weights)

@@ -1,6 +1,7 @@
 """One layer of an encoder or decoder (Paper §3.1, Figure 1). Axes: B rows, T positions, D d_model."""
 
 from collections.abc import Callable
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -58,14 +59,15 @@ class Layer(nn.Module):
         memory: KeyValues | None = None,
         attend_memory: Attend | None = None,
     ) -> Float[Tensor, "B T D"]:
-        def look_at_self(x: Tensor) -> Tensor:
-            newest = self.self_attention.keys_values(x, rotation)
-            return self.self_attention(x, remember(newest) if remember else newest, attend, rotation)
-
-        def look_at_memory(x: Tensor) -> Tensor:
-            return self.memory_attention(x, memory, attend_memory)
-
+        look_at_self = partial(self._look_at_self, attend=attend, rotation=rotation, remember=remember)
         x = self.self_residual(x, look_at_self)
         if memory is not None:
+            look_at_memory = partial(self.memory_attention, context=memory, attend=attend_memory)
             x = self.memory_residual(x, look_at_memory)
         return self.feed_forward_residual(x, self.feed_forward)
+
+    def _look_at_self(
+        self, x: Float[Tensor, "B T D"], attend: Attend, rotation: Rotation | None, remember: Remember | None
+    ) -> Float[Tensor, "B T D"]:
+        newest = self.self_attention.keys_values(x, rotation)
+        return self.self_attention(x, remember(newest) if remember else newest, attend, rotation)
