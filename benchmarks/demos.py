@@ -1,7 +1,8 @@
 """Run demos and keep their figures: python benchmarks/demos.py pronounce=3 pronounce=20 fill=5 …
 
-Each argument is a demo and its minutes of training. Figures go to benchmarks/results/demos.json, where a row of
-the same demo and minutes is replaced; the table demos.md is made anew from all rows.
+Each argument is a demo and its minutes of training, and after commas more settings of its recipe, as in
+pronounce=20,model.d_model=192. Figures go to benchmarks/results/demos.json, where a row of the same command
+is replaced; the table demos.md is made anew from all rows.
 """
 
 import json
@@ -13,12 +14,14 @@ from typing import Any
 
 from machine import machine
 
+from headway.run_folder import free_folder
+
 RESULTS = Path(__file__).parent / "results"
 
 
-def measure(demo: str, minutes: float, runs: Path) -> dict[str, Any]:
+def measure(demo: str, minutes: float, settings: list[str], runs: Path) -> dict[str, Any]:
     """Train and judge one demo in a folder of its own, as a person would."""
-    folder = runs / f"demo-{demo}-{minutes:g}"
+    folder = free_folder(f"demo-{demo}-{minutes:g}", runs)
     command = [
         sys.executable,
         "-m",
@@ -29,6 +32,7 @@ def measure(demo: str, minutes: float, runs: Path) -> dict[str, Any]:
         f"{minutes:g}",
         "--out",
         str(folder),
+        *settings,
     ]
     start = time.perf_counter()
     subprocess.run(command, check=True)
@@ -38,7 +42,7 @@ def measure(demo: str, minutes: float, runs: Path) -> dict[str, Any]:
     return {
         "demo": demo,
         "minutes": minutes,
-        "command": f"headway demo {demo} --minutes {minutes:g}",
+        "command": " ".join(["headway demo", demo, f"--minutes {minutes:g}", *settings]),
         "seconds_in_all": round(seconds),
         "steps": last["step"],
         "epochs": round(last["epoch"], 2),
@@ -88,11 +92,12 @@ def shown(measure: dict[str, Any]) -> str:
 def main() -> None:
     runs = Path("runs")
     for argument in sys.argv[1:]:
-        demo, _, minutes = argument.partition("=")
-        row = measure(demo, float(minutes), runs)
+        chosen, *settings = argument.split(",")
+        demo, _, minutes = chosen.partition("=")
+        row = measure(demo, float(minutes), settings, runs)
         path = RESULTS / "demos.json"
         rows = json.loads(path.read_text("utf-8")) if path.exists() else []
-        rows = [each for each in rows if (each["demo"], each["minutes"]) != (row["demo"], row["minutes"])]
+        rows = [each for each in rows if each["command"] != row["command"]]
         rows = sorted([*rows, row], key=lambda each: (each["demo"], each["minutes"]))
         path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
         (RESULTS / "demos.md").write_text(table(rows), "utf-8")

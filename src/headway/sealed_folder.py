@@ -42,7 +42,8 @@ def sealing(folder: Path, format: str, version: int, unlisted: tuple[str, ...] =
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(beside, ignore_errors=True)
+    for left_over in folder.parent.glob(f".{folder.name}.*.part"):  # of a process that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
     beside.mkdir()
     try:
         yield beside

@@ -59,7 +59,7 @@ def compare_translations(
 
 
 class _Chrf(CHRF):
-    """chrF whose scores are all plain floats: resampled ones mix NumPy's in, which statistics.mean refuses."""
+    """chrF whose scores are all plain floats: resampled ones are NumPy's, which statistics.mean refuses."""
 
     def _compute_f_score(self, statistics: Any) -> float:
         return float(super()._compute_f_score(statistics))
