@@ -108,6 +108,14 @@ def test_a_finished_run_is_left_alone(tiny_runs: Runs) -> None:
     assert (tiny_runs["pairs"] / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_run_goes_on_from_any_folder(
+    tiny_runs: Runs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    train(write_pairs(tmp_path).name, overrides=[*PAIRS, "stop.steps=5"], out="run", say=lambda line: None)
+    assert read_config(Recipe, tmp_path / "run" / "recipe.toml").data.train == (str(tmp_path / "pairs.tsv"),)
+
+
 def test_a_run_goes_on_as_it_began(tiny_runs: Runs) -> None:
     with pytest.raises(UserError, match="start a new one"):
         train(tiny_runs["pairs"], overrides=["stop.steps=50"])

@@ -67,7 +67,7 @@ def start(recipe: Recipe, folder: Path, say: Say) -> Outcome:
         )
     folder.mkdir(parents=True, exist_ok=True)
     run = RunFolder(folder)
-    write_recipe(recipe, run.recipe)
+    _keep_recipe(recipe, run)
     facts = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": recipe.seed,
@@ -76,7 +76,7 @@ def start(recipe: Recipe, folder: Path, say: Say) -> Outcome:
         "platform": platform.platform(),
     }
     (folder / "run.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-    return resume(folder, say)
+    return _go_on(run, recipe, say)
 
 
 def resume(folder: Path, say: Say) -> Outcome:
@@ -84,7 +84,10 @@ def resume(folder: Path, say: Say) -> Outcome:
     run = RunFolder(folder)
     if not run.exists:
         raise FolderError(f"{folder}: is no run folder, since {run.recipe.name} is missing")
-    recipe = read_config(Recipe, run.recipe)
+    return _go_on(run, read_config(Recipe, run.recipe), say)
+
+
+def _go_on(run: RunFolder, recipe: Recipe, say: Say) -> Outcome:
     if recipe.runtime.threads:
         torch.set_num_threads(recipe.runtime.threads)
     cache = Path(recipe.data.cache) if recipe.data.cache else run.data
@@ -94,8 +97,17 @@ def resume(folder: Path, say: Say) -> Outcome:
     for line in prepared.report:
         say(line)
     recipe = replace(recipe, model=with_vocabulary(recipe.model, prepared.tokenizers))
-    write_recipe(recipe, run.recipe)
+    _keep_recipe(recipe, run)
     return _Training(run, recipe, prepared, say).run()
+
+
+def _keep_recipe(recipe: Recipe, run: RunFolder) -> None:
+    """Write the recipe with whole paths, so that the run can go on from wherever."""
+    train, valid = (
+        tuple(path if path == "-" else str(Path(path).absolute()) for path in paths)
+        for paths in (recipe.data.train, recipe.data.valid)
+    )
+    write_recipe(replace(recipe, data=replace(recipe.data, train=train, valid=valid)), run.recipe)
 
 
 def with_vocabulary(model: TransformerConfig, tokenizers: Tokenizers) -> TransformerConfig:
