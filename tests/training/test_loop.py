@@ -48,7 +48,7 @@ def test_it_stops_by_minutes() -> None:
     run = run_of(stop={"minutes": 0.3 / 60})
     run.go()
     assert run.state.counters.finished == "0.005 minutes of training done"
-    assert run.state.counters.fitted_steps == run.state.counters.step
+    assert run.state.counters.fit.steps == run.state.counters.step
 
 
 def test_it_stops_when_nothing_gets_better() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from headway.training.settings import StopConfig
 from headway.training.state import Counters
+from headway.training.time_fit import TimeFit
 
 BATCHES = 8
 
@@ -17,8 +18,8 @@ BATCHES = 8
         (StopConfig(tokens=5000), Counters(tokens=4999), Counters(tokens=5003), "5,000 tokens seen"),
         (
             StopConfig(minutes=1.5),
-            Counters(step=49, fitted_at=20, fitted_steps=50),
-            Counters(step=50, fitted_at=20, fitted_steps=50),
+            Counters(step=49, fit=TimeFit(fixed_at=20, steps=50)),
+            Counters(step=50, fit=TimeFit(fixed_at=20, steps=50)),
             "1.5 minutes of training done",
         ),
         (
@@ -57,7 +58,7 @@ def run_for(minutes: float, seconds_a_step: float) -> tuple[Counters, list[float
     while not counters.reached(stop, BATCHES):
         counters.step += 1
         counters.seconds += seconds_a_step
-        counters.fit_minutes(minutes)
+        counters.fit.look(counters.step, counters.seconds, minutes)
         shares.append(counters.progress(stop, BATCHES))
         assert len(shares) < 10_000
     return counters, shares
@@ -75,22 +76,6 @@ def test_minutes_are_filled_with_steps(seconds_a_step: float) -> None:
 def test_slow_steps_overrun_the_minutes_by_one_at_most() -> None:
     counters, _ = run_for(1.0, 50.0)
     assert counters.step <= 2
-
-
-def test_the_fit_is_made_once() -> None:
-    """A machine that slows down later does not move the end, to which the schedule was fitted."""
-    counters = Counters(step=20, seconds=6.0)
-    counters.fit_minutes(1.0)
-    assert (counters.fitted_at, counters.fitted_steps) == (20, 200)
-    counters.step, counters.seconds = 100, 59.0
-    counters.fit_minutes(1.0)
-    assert (counters.fitted_at, counters.fitted_steps) == (20, 200)
-
-
-def test_no_fit_before_enough_is_measured() -> None:
-    for counters in (Counters(step=19, seconds=6.0), Counters(step=500, seconds=5.9)):
-        counters.fit_minutes(1.0)
-        assert counters.fitted_steps is None
 
 
 def test_time_left_is_told_at_the_pace_so_far() -> None:

@@ -152,7 +152,7 @@ def _one_step(
         reporter.warning(f"step {counters.step}: the gradient is not finite; the step is left out")
     counters.seconds += time.perf_counter() - start
     if plan.stop.minutes:
-        counters.fit_minutes(plan.stop.minutes)
+        counters.fit.look(counters.step, counters.seconds, plan.stop.minutes)
     reporter.step(
         Moment(
             step=counters.step,

@@ -7,13 +7,7 @@ from torch import Tensor
 
 from headway.model.architectures import Transformer
 from headway.training.settings import StopConfig
-
-FIT_SHARE = 0.1
-"""Share of the minutes after which the steps that fill them are estimated, once."""
-FIT_STEPS = 20
-"""Steps that must be measured before, unless they take too long."""
-LATEST_FIT_SHARE = 0.5
-"""Share of the minutes after which the steps are estimated, however few were measured."""
+from headway.training.time_fit import TimeFit
 
 
 @dataclass
@@ -29,9 +23,8 @@ class Counters:
     """Labels predicted so far."""
     seconds: float = 0.0
     """Of training, without validation and saving."""
-    fitted_at: int | None = None
-    fitted_steps: int | None = None
-    """Where the run is to stop by minutes: measured once at step `fitted_at`, then fixed."""
+    fit: TimeFit = field(default_factory=TimeFit)
+    """Of a stop by minutes."""
     clipped: int = 0
     skipped: int = 0
     """Steps without an update, for a gradient that was not finite."""
@@ -44,10 +37,7 @@ class Counters:
 
     def progress(self, stop: StopConfig, batches: int) -> float:
         """How far the run is on its way to the stop, in [0, 1]; `batches` are those of this epoch."""
-        shares = self._shares(stop, batches)
-        if self.fitted_steps is not None and self.fitted_at is not None:
-            shares.append((self.step - self.fitted_at) / max(1, self.fitted_steps - self.fitted_at))
-        return min(1.0, max(shares))
+        return min(1.0, max([*self._shares(stop, batches), self.fit.progress(self.step)]))
 
     def _shares(self, stop: StopConfig, batches: int) -> list[float]:
         """How much of each countable limit is used up, and at least one 0."""
@@ -65,14 +55,6 @@ class Counters:
         times += [self.seconds * (1 / share - 1)] if share else []
         return max(0.0, min(times)) if times else None
 
-    def fit_minutes(self, minutes: float) -> None:
-        """Once the speed is known, fix how many steps the minutes will hold."""
-        budget = minutes * 60
-        share = FIT_SHARE if self.step >= FIT_STEPS else LATEST_FIT_SHARE
-        if self.fitted_steps is None and self.seconds >= share * budget:
-            self.fitted_at = self.step
-            self.fitted_steps = max(self.step + 1, round(self.step * budget / self.seconds))
-
     def reached(self, stop: StopConfig, batches: int) -> str:
         """The limit that the run has reached, in words; empty if none. `batches` are those of this epoch."""
         if stop.steps and self.step >= stop.steps:
@@ -81,7 +63,7 @@ class Counters:
             return f"{stop.epochs:g} epochs done"
         if stop.tokens and self.tokens >= stop.tokens:
             return f"{stop.tokens:,} tokens seen"
-        if self.fitted_steps is not None and self.step >= self.fitted_steps:
+        if self.fit.steps is not None and self.step >= self.fit.steps:
             return f"{stop.minutes:g} minutes of training done"
         if stop.patience and self.without_better >= stop.patience:
             return f"no better result in {stop.patience} validations"
