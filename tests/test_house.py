@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": BASE | {"decoding"},
     "recipe": CORE | {"text", "data", "model", "runtime", "decoding.settings", "training"},
     "judge": BASE | {"api", "data", "decoding", "evaluation"},
-    "samples": BASE | {"api", "data", "decoding.settings", "training"},
+    "samples": BASE | {"api", "data", "decoding", "training"},
     "run": BASE | {"api", "data", "model_card", "recipe", "samples", "training"},
     "launch": BASE | {"data", "recipe", "run"},
     "overview": BASE | {"recipe", "training"},

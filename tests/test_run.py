@@ -156,3 +156,8 @@ def test_an_unfinished_run_has_no_model_yet(tiny_runs: Runs, tmp_path: Path) -> 
     (tmp_path / "recipe.toml").write_bytes((tiny_runs["pairs"] / "recipe.toml").read_bytes())
     with pytest.raises(UserError, match="has no model yet; go on with it by `headway train"):
         load(tmp_path)
+
+
+def test_a_small_context_is_enough_to_be_looked_at(tmp_path: Path) -> None:
+    folder = train_tiny("causal", tmp_path, 20, "batch.context=8").folder.path
+    assert (folder / "samples.jsonl").read_text("utf-8").count("\n") == 2

@@ -1,5 +1,6 @@
 """`python -m headway` and the `headway` command."""
 
+import io
 import os
 import sys
 
@@ -8,19 +9,37 @@ from headway.errors import UserError
 
 def main() -> None:
     """Run the command line; a user's mistake ends with one message and exit status 2, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors=stream.errors)  # as all text that we read and write
     from headway.cli import app
 
     try:
-        app()
+        try:
+            app()
+        finally:
+            _flush_output()
     except UserError as error:
-        print(f"headway: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read our output has enough; keep Python from complaining when it flushes at exit.
+        _refuse(str(error))
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _refuse(f"{place}{error.strerror or error}")
+
+
+def _flush_output() -> None:
+    """Write what is held back. Raises UserError if it cannot be, other than to a reader who has enough."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try again at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        if not isinstance(error, BrokenPipeError):
+            raise UserError(f"standard output: {error.strerror or error}") from error
+
+
+def _refuse(message: str) -> None:
+    print(f"headway: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A trained model in Python: `headway.load(folder)` gives a Pipeline that takes and gives text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict
 from functools import cached_property
@@ -15,7 +15,7 @@ from headway.batch import Tokens
 from headway.bundle import Bundle, load_bundle
 from headway.config import apply_overrides, from_table
 from headway.decoding.batches import token_batches
-from headway.decoding.ensemble import Ensemble, join
+from headway.decoding.ensemble import ensemble_of
 from headway.decoding.fill_mask import Filled, Filler
 from headway.decoding.generator import Generator
 from headway.decoding.hypothesis import Hypothesis
@@ -35,10 +35,7 @@ class Pipeline:
 
     def __init__(self, *bundles: Bundle) -> None:
         self.bundle = bundles[0]
-        members = [
-            Ensemble((b.model,), b.tokenizers, b.meta.longest_source, b.meta.longest_target) for b in bundles
-        ]
-        self.ensemble = join(members)
+        self.ensemble = ensemble_of(bundles)
         self.search = from_table(SearchConfig, self.bundle.meta.search)
 
     @property
@@ -49,14 +46,14 @@ class Pipeline:
         """The same models, with some settings of the search changed: `{"method": "sample", "top_p": 0.9}`."""
         changed = copy(self)
         changed.search = from_table(SearchConfig, {**asdict(self.search), **changes})
+        if self.architecture == "encoder":
+            refuse_search(changes)
         return changed
 
     def with_overrides(self, overrides: Sequence[str]) -> "Pipeline":
         """As `with_search`, from `KEY=VALUE` as typed."""
-        changed = copy(self)
         table = apply_overrides(SearchConfig, asdict(self.search), overrides)
-        changed.search = from_table(SearchConfig, table)
-        return changed
+        return self.with_search({key: table[key] for key in map(key_of, overrides)})
 
     def predict(self, texts: str | Sequence[str]) -> Any:
         """The output for a text, or a list of them for several.
@@ -81,13 +78,23 @@ class Pipeline:
         """The continuation of a prompt in pieces, as it grows."""
         return Generator(self.ensemble, self.search).stream(prompt)
 
+    def prompt_that_fits(self, prompt: str) -> str:
+        """The prompt of a causal model, or of one that leaves no room to go on the longest end that does."""
+        return Generator(self.ensemble, self.search).prompt_that_fits(prompt)
+
     def fill(self, texts: Sequence[str], candidates: int = 5) -> list[Filled]:
         """Each text with its blanks filled, and the likeliest candidates for each blank."""
         return Filler(self.ensemble, self.search.batch_tokens).fill(texts, candidates)
 
-    def score(self, texts: Sequence[str], sources: Sequence[str] | None = None) -> list[Score]:
-        """How likely each text is (given its source, for an encoder-decoder), token by token, in nats."""
-        return Scorer(self.ensemble, self.search.batch_tokens).score(texts, sources)
+    def score(self, texts: str | Sequence[str], sources: str | Sequence[str] | None = None) -> Any:
+        """How likely a text is (given its source, for an encoder-decoder), token by token, in nats.
+
+        A `Score` for a text, a list of them for several.
+        """
+        several = [texts] if isinstance(texts, str) else list(texts)
+        given = [sources] if isinstance(sources, str) else sources
+        found: list[Score] = Scorer(self.ensemble, self.search.batch_tokens).score(several, given)
+        return found[0] if isinstance(texts, str) else found
 
     @cached_property
     def reader(self) -> MaskedLM | EncoderDecoder:
@@ -139,6 +146,18 @@ class Pipeline:
         return [
             h[first : first + len(row)].float().cpu().numpy() for h, row in zip(hidden, rows, strict=True)
         ]
+
+
+def key_of(override: str) -> str:
+    """The key of `KEY=VALUE`."""
+    return override.partition("=")[0].strip()
+
+
+def refuse_search(keys: Iterable[str]) -> None:
+    """Raises UserError for settings of the search that have no effect where nothing is searched for."""
+    for key in keys:
+        if key != "batch_tokens":
+            raise UserError(f"{key}: has no effect, for nothing is searched for here; leave it out")
 
 
 def load(*folders: str | Path, device: str = "auto") -> Pipeline:

@@ -1,10 +1,26 @@
 """The command line: one verb a file in `commands`, each importing what it needs only when it runs."""
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from headway.commands import demo, evaluate, inspect, predict, train
 
+
+
+class Verbs(TyperGroup):
+    """The verbs; one whose reader has seen enough, as in `| head -1`, has done its work."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise typer.Exit(0) from error
+
+
 app = typer.Typer(
+    cls=Verbs,
     name="headway",
     help="Text in, a working Transformer out: train, use and look into your own model.",
     no_args_is_help=True,

@@ -9,16 +9,45 @@ import torch
 from rich.table import Table
 
 from headway.bundle import load_bundle
+from headway.config import apply_overrides, from_table
+from headway.errors import RecipeError
 from headway.model.architectures import Transformer, build
 from headway.model.config import TransformerConfig
-from headway.recipe import read_recipe
+from headway.model.presets import merged, preset
+from headway.recipe import Recipe, read_recipe
 from headway.run_folder import model_folder
 from headway.training.schedule import peak_rate
+
+PAPER_VOCABULARY = 37_000
+"""The joint vocabulary of English and German (Paper §5.1)."""
+
+_BASE = (
+    "paper-base",
+    "table3-base",
+    *(f"table3-a-h{heads}" for heads in (1, 4, 16, 32)),
+    *(f"table3-d-drop{rate}" for rate in ("0.0", "0.2")),
+)
+
+PAPER_MILLIONS = {
+    **dict.fromkeys(_BASE, 65),
+    "table3-b-dk16": 58,
+    "table3-b-dk32": 60,
+    "table3-c-n2": 36,
+    "table3-c-n4": 50,
+    "table3-c-n8": 80,
+    "table3-c-d256": 28,
+    "table3-c-d1024": 168,
+    "table3-c-ff1024": 53,
+    "table3-c-ff4096": 90,
+    "table3-big": 213,
+    "paper-big": 213,
+}
+"""Paper Table 3, column params × 10⁶; where it is blank for a row of the same size, that of the base model."""
 
 
 def of_recipe(name: str, overrides: Sequence[str]) -> Iterator[Table | str]:
     """The model that a recipe asks for, at the bound of its vocabulary, and how it trains."""
-    recipe = read_recipe(name, overrides)
+    recipe = read_recipe(name, overrides, {"data": {"train": ["any"]}})  # no text is read
     yield f"{name}: {recipe.model.architecture}, vocabularies at their upper bound"
     yield _shape(recipe.model)
     with torch.device("meta"):
@@ -31,6 +60,24 @@ def of_recipe(name: str, overrides: Sequence[str]) -> Iterator[Table | str]:
         "stop": ", ".join(f"{key} {value:g}" for key, value in asdict(recipe.stop).items() if value),
     }
     yield _table("training", facts)
+
+
+def of_preset(name: str, overrides: Sequence[str]) -> Iterator[Table | str]:
+    """The model that a preset and `model.KEY=VALUE` describe, beside the paper's count where it has one."""
+    for override in overrides:
+        if not override.startswith("model."):
+            raise RecipeError(f"override {override!r}: a preset is a model; write model.KEY=VALUE")
+    table = {"model": merged({"vocab_size": PAPER_VOCABULARY}, preset(name))}
+    config = from_table(TransformerConfig, apply_overrides(Recipe, table, overrides)["model"])
+    with torch.device("meta"):
+        model = build(config)
+    yield f"{name}: {config.architecture}, with a vocabulary of {config.vocab_size:,}"
+    yield _shape(config)
+    yield _parameters(model)
+    if name in PAPER_MILLIONS:
+        ours = sum(p.numel() for p in model.parameters()) / 1e6
+        paper = PAPER_MILLIONS[name]
+        yield f"Table 3 of the paper says {paper} million; this has {ours:.1f}, {ours - paper:+.1f}"
 
 
 def of_model(folder: Path) -> Iterator[Table | str]:

@@ -28,13 +28,15 @@ class RuntimeConfig:
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
-    """The named device, or the fastest there is. Raises RecipeError where the named one is missing."""
+    """The named device, or the fastest there is. Raises RecipeError where the named one is none or missing."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return torch.device(next(name for name, there in present.items() if there))
+    if wanted not in present:
+        raise RecipeError(f"there is no device {wanted!r}: choose from auto, cpu, cuda, mps")
     if not present[wanted]:
         there = ", ".join(name for name, is_there in present.items() if is_there)
-        raise RecipeError(f"runtime.device = {wanted!r}: this machine has none; it has {there}")
+        raise RecipeError(f"device {wanted!r}: this machine has none; it has {there}")
     return torch.device(wanted)
 
 

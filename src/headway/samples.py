@@ -6,6 +6,7 @@ import numpy as np
 
 from headway.api import Pipeline
 from headway.data.token_file import TokenFile
+from headway.decoding.fill_mask import has_blank
 from headway.decoding.settings import NEUTRAL
 from headway.training.loop import Sample
 
@@ -37,9 +38,11 @@ def _outputs(pipeline: Pipeline, held_out: TokenFile, chosen: list[int]) -> list
 
 def _continuations(pipeline: Pipeline, held_out: TokenFile, chosen: list[int]) -> list[Sample]:
     tokenizer = pipeline.bundle.tokenizers.target
-    starts = [held_out.ids(i)[: PROMPT_TOKENS + CONTINUATION_TOKENS].tolist() for i in chosen]
-    prompts = [tokenizer.decode(ids[:PROMPT_TOKENS]) for ids in starts]
-    wanted = [tokenizer.decode(ids[PROMPT_TOKENS:]) for ids in starts]
+    context = pipeline.ensemble.context or PROMPT_TOKENS + CONTINUATION_TOKENS
+    cut = max(1, min(PROMPT_TOKENS, context // 3))
+    starts = [held_out.ids(i)[: cut + CONTINUATION_TOKENS].tolist() for i in chosen]
+    prompts = [tokenizer.decode(ids[:cut]) for ids in starts]
+    wanted = [tokenizer.decode(ids[cut:]) for ids in starts]
     short = {**GREEDY, "max_length": CONTINUATION_TOKENS, "min_length": 0}
     found = pipeline.with_search(short).predict(prompts)
     return [Sample(*each) for each in zip(prompts, wanted, found, strict=True)]
@@ -50,7 +53,7 @@ def _fillings(pipeline: Pipeline, held_out: TokenFile, chosen: list[int]) -> lis
     samples = []
     for i in chosen:
         ids = held_out.ids(i)[:WINDOW_TOKENS].tolist()
-        if not ids:
+        if not ids or has_blank(tokenizer.decode(ids)):
             continue
         hidden = len(ids) // 2
         blank = tokenizer.decode(ids[:hidden]) + " ___" + tokenizer.decode(ids[hidden + 1 :])

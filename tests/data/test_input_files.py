@@ -112,6 +112,6 @@ def test_standard_input_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("ä\tb\n".encode())))
     for _ in range(2):
         (file,) = input_files(["-"])
-        assert file.is_standard_input
+        assert file.is_stream
         assert [line.text for line in read_lines(file, 9)] == ["ä\tb\n"]
     standard_input.cache_clear()

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from headway.batch import Tokens
-from headway.decoding.fill_mask import Filler, has_blank, split_at_blanks
+from headway.decoding.fill_mask import Filler, has_blank
 from headway.errors import UserError
-from headway.text.tokenizer import BEGIN, END, MASK, TokenizerConfig, train_tokenizer
+from headway.text.tokenizer import BEGIN, END, MASK, TokenizerConfig, split_at_blanks, train_tokenizer
 
 from .toys import letters, tiny
 

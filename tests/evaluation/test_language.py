@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from headway.evaluation.language import bits_per_byte, masked_accuracy, perplexity, unigram_correct
+from headway.evaluation.language import bits_per_byte, masked_accuracy, perplexity, unknown_tokens
 
 
 def test_a_uniform_guess_among_n_has_perplexity_n() -> None:
@@ -35,9 +35,13 @@ def test_what_was_held_impossible_is_infinitely_surprising() -> None:
     assert perplexity(np.array([-1e6]), np.array([1])).value == math.inf
 
 
-def test_masked_accuracy_beside_the_commonest_token() -> None:
+def test_masked_accuracy_is_a_share_of_what_was_hidden() -> None:
     measure = masked_accuracy(np.array([1, 0, 2]), np.array([2, 1, 2]))
     assert measure.value == pytest.approx(60)
     assert measure.unit == "%"
-    labels = np.array([7, 5, 7, 6])
-    assert unigram_correct(labels, np.bincount([5, 7, 7, 6], minlength=9)) == 2
+
+
+def test_unknown_tokens_are_a_share_of_all() -> None:
+    measure = unknown_tokens(np.array([1, 0, 3]), np.array([10, 5, 5]))
+    assert measure.value == pytest.approx(20)
+    assert measure.unit == "%"

@@ -106,9 +106,9 @@ def test_the_rate_follows_the_schedule() -> None:
     run = run_of(stop={"steps": 9}, schedule={"kind": "linear", "warmup": 3, "final": 0.1})
     run.go()
     schedule = run.plan.schedule
-    expected = [RATE * rate_factor(schedule, step, step / 9) for step in range(1, 10)]
+    expected = [RATE * rate_factor(schedule, step, (step - 1) / 9) for step in range(1, 10)]
     assert [moment.rate for moment in run.reporter.moments] == pytest.approx(expected)
-    assert run.reporter.moments[-1].rate == pytest.approx(0.1 * RATE)
+    assert run.reporter.moments[-1].rate > 0.1 * RATE, "the last step moves too"
 
 
 def test_judging_sees_the_average_and_training_does_not() -> None:
@@ -210,3 +210,14 @@ def test_only_training_time_is_counted() -> None:
         patch.setattr("headway.training.loop.time.perf_counter", lambda: float(next(clock)))
         run.go()
     assert run.state.counters.seconds == 40.0
+
+
+def test_a_failed_look_at_held_out_data_loses_nothing() -> None:
+    def broken(state: TrainState) -> Validation:
+        raise ValueError("no such sample")
+
+    run = run_of(stop={"steps": 9}, training={"validate_every": 4, "save_every": 100})
+    run.validate = broken
+    with pytest.raises(ValueError, match="no such sample"):
+        run.go()
+    assert run.saved == [4]

@@ -15,7 +15,8 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="MODEL DATA… [KEY=VALUE…]",
-            help="A model or run folder; files of pairs or text as in training; settings of the search.",
+            help="A model or run folder; files of pairs or text as in training; settings of the search, and "
+            "data.KEY=VALUE for how the files are read.",
         ),
     ],
     against: Annotated[
@@ -26,34 +27,55 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON in place of the table.")] = False,
     layout: Annotated[
-        str, typer.Option(help="How the data lies in its files, if not to be found out.")
-    ] = "auto",
+        str | None, typer.Option(help="How the data lies in its files; the same as data.layout=….")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Evaluate a model on data it was not trained on.
 
     Pairs: BLEU, chrF, TER (sacreBLEU's, with signatures), exact match, or word and symbol error rate. Text:
-    perplexity and bits per byte, or masked accuracy. Every figure has its 95 % interval.
+    perplexity and bits per byte, or masked accuracy. Every figure has its 95 % interval. The files of a run
+    folder's model are read as those that it was trained on.
     """
     (model, *data), overrides = split_overrides(arguments, "name a model or run folder, and data")
     if not data:
         raise UserError("name the data to evaluate on, as in: headway evaluate MODEL test.tsv")
     from rich.console import Console
 
-    from headway.api import load
-    from headway.config import from_table
-    from headway.data.corpus import DataConfig
+    from headway.api import key_of, load, refuse_search
+    from headway.config import read_config
     from headway.judge import judge
+    from headway.launch import read_data_config
+    from headway.recipe import Recipe
+    from headway.run_folder import RunFolder
 
-    pipeline = load(model, device=device).with_overrides(overrides)
-    other = None if against is None else load(against, device=device).with_overrides(overrides)
-    config = from_table(DataConfig, {"train": data, "layout": layout})
+    of_data = [each for each in overrides if each.startswith("data.")]
+    of_search = [each for each in overrides if not each.startswith("data.")]
+    if layout is not None:
+        of_data.append(f"data.layout={layout}")
+    run = RunFolder(Path(model))
+    before = read_config(Recipe, run.recipe).data if run.exists else None
+    config = read_data_config(data, of_data, before)
+    pipeline = load(model, device=device).with_overrides(of_search)
+    other = None if against is None else load(against, device=device).with_overrides(of_search)
+    if pipeline.architecture != "encoder-decoder":
+        refuse_search(map(key_of, of_search))
+    if output is not None:
+        _check_output(output, pipeline.architecture)
     judged = judge(pipeline, config, other)
     if output is not None:
-        if not judged.outputs:
-            raise UserError("--output: only an encoder-decoder has outputs to write")
         output.write_text("".join(f"{line}\n" for line in judged.outputs), "utf-8")
     if as_json:
         print(judged.evaluation.to_json())
     else:
         Console(file=sys.stdout).print(judged.evaluation.table())
+
+
+def _check_output(path: Path, architecture: str) -> None:
+    """Before the work is done: whether there will be outputs, and a place for them."""
+    if architecture != "encoder-decoder":
+        raise UserError("--output: only an encoder-decoder has outputs to write")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file for the outputs")
+    if not path.parent.is_dir():
+        raise UserError(f"{path.parent}: there is no such folder")

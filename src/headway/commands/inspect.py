@@ -6,29 +6,43 @@ from typing import Annotated
 import typer
 
 from headway.commands.arguments import split_overrides
+from headway.errors import UserError, did_you_mean
 
 
 def inspect(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL|RUN|RECIPE [KEY=VALUE…]", help="A folder, a .toml file or a recipe's name."
+            metavar="MODEL|RUN|RECIPE|PRESET [KEY=VALUE…]",
+            help="A folder, a .toml file, or the name of a recipe or a model preset.",
         ),
     ],
 ) -> None:
-    """Show a model's or recipe's shape, parameters by part, vocabulary, data and metrics."""
-    (thing, *_), overrides = split_overrides(arguments, "name a model or run folder, or a recipe")
+    """Show a model's, recipe's or preset's shape, parameters by part, and what else is known of it."""
+    needed = "name one model or run folder, recipe or preset"
+    (thing, *more), overrides = split_overrides(arguments, needed)
+    if more:
+        raise UserError(f"{' '.join(more)}: {needed}")
     from rich.console import Console
 
     from headway import overview
+    from headway.model.presets import PRESETS
+    from headway.recipe import built_in_recipes
     from headway.run_folder import RunFolder
 
     path, console = Path(thing), Console()
     if RunFolder(path).exists and not RunFolder(path).is_finished:
         parts = overview.of_recipe(str(RunFolder(path).recipe), overrides)
     elif path.is_dir():
+        if overrides:
+            raise UserError(f"{overrides[0]}: a trained model is as it is; leave it out")
         parts = overview.of_model(path)
-    else:
+    elif path.suffix == ".toml" or path.exists() or thing in built_in_recipes():
         parts = overview.of_recipe(thing, overrides)
+    elif thing in PRESETS:
+        parts = overview.of_preset(thing, overrides)
+    else:
+        hint = did_you_mean(thing, [*built_in_recipes(), *PRESETS])
+        raise UserError(f"there is neither a folder, a file, a recipe nor a preset {thing!r}: {hint}")
     for part in parts:
         console.print(part)

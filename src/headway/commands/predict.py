@@ -49,6 +49,8 @@ def predict(
     streams to a terminal or --whole is given.
     """
     (model, *files), overrides = split_overrides(arguments, "name a model or run folder")
+    if candidates < 0:
+        raise UserError(f"--candidates {candidates}: ask for at least 1")
     from headway.api import load
 
     pipeline = load(model, *(also or []), device=device)
@@ -63,6 +65,8 @@ def predict(
         _stream(pipeline, ["".join(f"{line}\n" for line in input_lines(files))[:-1]] if whole else _typed())
         return
     lines = _typed() if _is_conversation(files) else input_lines(files)
+    if pipeline.architecture == "decoder":
+        lines = _prompts(pipeline, lines)
     step = 1 if _is_conversation(files) else LINES_AT_ONCE
     while some := list(islice(lines, step)):
         for answer in _answers(pipeline, some, prefix, candidates, as_json):
@@ -106,10 +110,23 @@ def _typed() -> Iterator[str]:
 
 
 def _stream(pipeline: "Pipeline", prompts: Iterable[str]) -> None:
-    for prompt in prompts:
+    for prompt in _prompts(pipeline, prompts):
         for piece in pipeline.stream(prompt):
             print(piece, end="", flush=True)
         print()
+
+
+def _prompts(pipeline: "Pipeline", lines: Iterable[str]) -> Iterator[str]:
+    """The lines as prompts; what the model's context has no room for is left out, and that is said."""
+    for number, line in enumerate(lines, start=1):
+        prompt = pipeline.prompt_that_fits(line)
+        if prompt != line:
+            print(
+                f"headway: prompt {number} is longer than the model's context: going on from its last "
+                f"{len(prompt):,} of {len(line):,} characters",
+                file=sys.stderr,
+            )
+        yield prompt
 
 
 def _answers(

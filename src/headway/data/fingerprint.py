@@ -18,7 +18,7 @@ def text_fingerprint(data: DataConfig, pairs: bool, seed: int, memory: Path) -> 
     """SHA-256 of all that decides which examples there are: what the files hold, how they are read and split.
 
     `memory` is the file that keeps size, time and hash of each input; one whose size and time are unchanged
-    is not read again, and neither is standard input where it is empty now.
+    is not read again, and neither is a pipe or standard input where it is empty now.
     """
     known = read_json(memory)
     content = [[_state(file, known) for file in input_files(paths)] for paths in (data.train, data.valid)]
@@ -60,11 +60,11 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def _state(file: InputFile, known: dict[str, Any]) -> list[str]:
     """What the file holds and is called by; `known` learns its size, time and hash."""
-    place = file.name if file.is_standard_input else str(file.path.resolve())
+    place = file.name if file.is_stream else str(file.path.resolve())
     status = file.path.stat()
     now = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
     before = known.get(place, {})
-    trusted = before | now == before or (file.is_standard_input and not status.st_size)
+    trusted = before | now == before or (file.is_stream and not status.st_size)
     if not (trusted and "sha256" in before):
         known[place] = now | {"sha256": content_hash(file.path)}
     return [known[place]["sha256"], file.suffix]

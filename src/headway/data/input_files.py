@@ -26,6 +26,9 @@ COMPRESSED = (".gz", ".xz", ".zst")
 BLOCK = 1 << 20
 """Bytes read at a time."""
 
+_DESCRIPTORS = (Path("/dev/fd"), Path("/proc/self/fd"))
+"""Where a shell's <(…) lies; it is gone when a run goes on, as standard input is."""
+
 _MARK = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8."""
 
@@ -35,10 +38,8 @@ class InputFile(NamedTuple):
 
     name: str
     path: Path
-
-    @property
-    def is_standard_input(self) -> bool:
-        return self.name == _STANDARD_INPUT_NAME
+    is_stream: bool = False
+    """Whether it could be read only once, so that `path` is a copy."""
 
     @property
     def suffix(self) -> str:
@@ -102,20 +103,35 @@ def content_hash(path: Path) -> str:
 @cache
 def standard_input() -> Path:
     """A temporary file that holds standard input, which can be read only once but is needed several times."""
-    with tempfile.NamedTemporaryFile(prefix="headway-", delete=False) as spool:
+    return _copy(None if sys.stdin.isatty() else sys.stdin.buffer, "")
+
+
+@cache
+def pipe(path: Path) -> Path:
+    """A temporary file that holds what came through a pipe; empty if the pipe is no more."""
+    if not path.exists():
+        return _copy(None, "")
+    with path.open("rb") as stream:
+        return _copy(stream, "".join(path.suffixes[-2:]))
+
+
+def _copy(stream: BinaryIO | None, suffix: str) -> Path:
+    with tempfile.NamedTemporaryFile(prefix="headway-", suffix=suffix, delete=False) as spool:
         path = Path(spool.name)
         atexit.register(path.unlink, missing_ok=True)
-        if not sys.stdin.isatty():
-            shutil.copyfileobj(sys.stdin.buffer, spool, BLOCK)
+        if stream is not None:
+            shutil.copyfileobj(stream, spool, BLOCK)
     return path
 
 
 def _matches(pattern: str) -> list[InputFile]:
     if pattern == STANDARD_INPUT:
-        return [InputFile(_STANDARD_INPUT_NAME, standard_input())]
+        return [InputFile(_STANDARD_INPUT_NAME, standard_input(), is_stream=True)]
     path = Path(pattern).expanduser()
     if path.is_dir():
         raise DataError(f"is a folder; name its files, for example '{path}/*.txt'", path)
+    if path.parent in _DESCRIPTORS or (path.exists() and not path.is_file()):
+        return [InputFile(pattern, pipe(path), is_stream=True)]
     if path.exists():
         return [InputFile(pattern, path)]
     if glob.has_magic(pattern):

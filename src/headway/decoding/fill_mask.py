@@ -1,7 +1,6 @@
 """Blanks in a text filled by a masked model, several jointly. Axes: N blanks, V vocabulary."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +13,7 @@ from headway.decoding.score import window
 from headway.decoding.steps import pad_encoder
 from headway.decoding.streaming import continuation
 from headway.errors import UserError
-from headway.text.tokenizer import BEGIN, BLANKS, END, MASK
+from headway.text.tokenizer import BEGIN, BLANKS, END, MASK, split_at_blanks
 
 Likeliest = list[tuple[int, float]]
 """Tokens with their log-probabilities, the likeliest first."""
@@ -158,12 +157,6 @@ class Filler:
             blanks.append(blank)
             text += blank[0].text + behind
         return Filled(text, blanks)
-
-
-def split_at_blanks(text: str) -> list[str]:
-    """What stands around the blanks, as `Tokenizer.encode_blanks` sees them."""
-    patterns = [re.escape(blank) + ("_*" if blank.endswith("_") else "") for blank in BLANKS]
-    return re.split("|".join(patterns), text)
 
 
 def has_blank(text: str) -> bool:

@@ -6,13 +6,13 @@ from headway.decoding.batches import token_batches
 from headway.decoding.beam import beam_search
 from headway.decoding.ensemble import Ensemble
 from headway.decoding.hypothesis import Found, Hypothesis
-from headway.decoding.long_text import Pieces, split_text
+from headway.decoding.long_text import Pieces, longest_end, split_text
 from headway.decoding.requests import Request, numbered, pair_request, prompt_request
 from headway.decoding.sample import Chosen, Room, Sampler, collect, emit, likeliest
 from headway.decoding.settings import SearchConfig
 from headway.decoding.streaming import TextStream, continuation, whole_characters
 from headway.errors import UserError
-from headway.text.tokenizer import END
+from headway.text.tokenizer import END, UNKNOWN
 
 
 class Generator:
@@ -64,6 +64,17 @@ class Generator:
         if rest:
             yield rest
 
+    def prompt_that_fits(self, prompt: str) -> str:
+        """The prompt of a causal model, or where it leaves no room to go on, its longest end that leaves some.
+
+        Some is what `max_length` asks for, but at most half of the context.
+        """
+        context, encode = self.ensemble.context, self.ensemble.tokenizers.target.encode
+        if not context or len(encode(prompt)) < context:
+            return prompt
+        left = min(self.search.max_length or context, (context + 1) // 2)
+        return longest_end(prompt, lambda end: len(encode(end)) <= context - left)
+
     def _prompt_request(self, prompt: list[int]) -> Request:
         return prompt_request(prompt, self.search, self.ensemble.context)
 
@@ -76,8 +87,10 @@ class Generator:
             return not room or len(source.encode(part)) <= room
 
         pieces, requests = [], []
-        encoded = zip(texts, source.encode_batch(texts), target.encode_batch(prefixes), strict=True)
-        for text, ids, start in encoded:
+        encoded = zip(
+            texts, prefixes, source.encode_batch(texts), target.encode_batch(prefixes), strict=True
+        )
+        for text, prefix, ids, start in encoded:
             if not text.strip() and not start:
                 split, parts = Pieces([], [text]), []
             elif room and len(ids) > room:
@@ -85,10 +98,12 @@ class Generator:
                 parts = source.encode_batch(split.parts)
             else:
                 split, parts = Pieces([text], ["", ""]), [ids]
+            if UNKNOWN in start:
+                raise UserError(f"a prefix holds what the vocabulary lacks: {target.unknown_in(prefix)}")
             pieces.append(split)
             for i, part in enumerate(parts):
-                prefix = [] if i else start
-                requests.append(pair_request(part, prefix, self.search, self.ensemble.target_room))
+                forced = [] if i else start
+                requests.append(pair_request(part, forced, self.search, self.ensemble.target_room))
         found = iter(self._search(requests))
         return [_joined(each, [next(found) for _ in each.parts]) for each in pieces]
 

@@ -38,6 +38,15 @@ def split_text(text: str, fits: Callable[[str], bool]) -> Pieces:
     return Pieces([text[start:end] for start, end in spans], gaps)
 
 
+def longest_end(text: str, fits: Callable[[str], bool]) -> str:
+    """As much of the text's end as fits, nothing where no character does."""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(text[middle:]) else (middle + 1, high)
+    return text[low:]
+
+
 def _strip(text: str, start: int, end: int) -> Span:
     """The span without blanks at its ends."""
     inner = text[start:end]

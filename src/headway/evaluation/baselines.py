@@ -1,8 +1,7 @@
 """What needs no model at all: the figures that a model must beat."""
 
 import lzma
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from headway.evaluation.bootstrap import ratio
 from headway.evaluation.result import Measure
@@ -11,13 +10,6 @@ from headway.evaluation.result import Measure
 def copied_sources(sources: Sequence[str]) -> list[str]:
     """The source itself as the output: strong where both sides are one language."""
     return list(sources)
-
-
-def majority_output(training_targets: Iterable[str]) -> str:
-    """The commonest target of the training part; of equally common ones the first."""
-    counts = Counter(training_targets).most_common(1)
-    assert counts, "there is no training target"
-    return counts[0][0]
 
 
 def compressed_bits_per_byte(texts: Sequence[str]) -> Measure:

@@ -1,4 +1,4 @@
-"""How well text is predicted: perplexity, bits per byte, masked accuracy. Axes: N examples, V vocabulary."""
+"""How well text is predicted: perplexity, bits per byte, masked accuracy. Axis: N examples."""
 
 import math
 
@@ -49,9 +49,20 @@ def masked_accuracy(correct: Int[np.ndarray, "N"], masked: Int[np.ndarray, "N"])
     )
 
 
-def unigram_correct(labels: Int[np.ndarray, "N"], training_counts: Int[np.ndarray, "V"]) -> int:
-    """How many hidden tokens are guessed by always naming the most frequent token of the training text."""
-    return int((labels == training_counts.argmax()).sum())
+def unknown_tokens(unknown: Int[np.ndarray, "N"], tokens: Int[np.ndarray, "N"]) -> Measure:
+    """The share of tokens that stand for what the vocabulary lacks, from each text's counts.
+
+    Such a token is easy to predict and says little, so the figures beside it flatter.
+    """
+    low, high = interval(unknown, tokens)
+    return Measure(
+        name="unknown tokens",
+        value=100 * ratio(unknown.sum(), tokens.sum()),
+        low=100 * low,
+        high=100 * high,
+        unit="%",
+        lower_is_better=True,
+    )
 
 
 def _exp(exponent: float) -> float:

@@ -4,9 +4,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from textwrap import fill
 from typing import Any
 
 from rich.table import Table
+
+_NARROW = 11
+"""Characters of an interval, to which the names of systems are broken: five columns fit 80 characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +28,11 @@ class Measure:
     """How it was computed, in sacreBLEU's notation where it is sacreBLEU's."""
 
     def __str__(self) -> str:
+        """The figure, and on a second line what bounds it."""
         shown = f"{_rounded(self.value)}{' ' * bool(self.unit)}{self.unit}"
         if self.low is None or self.high is None:
             return shown
-        return f"{shown}  [{_rounded(self.low)}, {_rounded(self.high)}]"
+        return f"{shown}\n{_rounded(self.low)}–{_rounded(self.high)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +66,14 @@ class Evaluation:
         for measures in self.systems.values():
             rows = {measure.name: measure for measure in measures} | rows
         signatures = [f"{row.name}: {row.signature}" for row in rows.values() if row.signature]
-        caption = [f"{self.examples:,} examples; in brackets: 95 % confidence", *signatures]
+        caption = [f"{self.examples:,} examples; below each figure: 95 % confidence", *signatures]
         table = Table(caption="\n".join(caption), caption_justify="left")
         table.add_column("measure")
         for system in self.systems:
-            table.add_column(system, justify="right")
+            # Figures are never broken; a long name is.
+            table.add_column(fill(system, _NARROW, break_long_words=False), justify="right", no_wrap=True)
         if self.comparisons:
-            table.add_column("p", justify="right")
+            table.add_column("p", justify="right", no_wrap=True)
         p_values = {comparison.name: f"{comparison.p_value:.3f}" for comparison in self.comparisons}
         for name, row in rows.items():
             cells = [_cell(measures, name) for measures in self.systems.values()]

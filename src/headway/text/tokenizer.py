@@ -112,16 +112,20 @@ class Tokenizer:
 
         A space before a blank belongs to the word that the blank stands for.
         """
-        first, *rest = re.split("|".join(_blank_pattern(blank) for blank in blanks), text)
-        if not rest:
+        parts = split_at_blanks(text, blanks)
+        if len(parts) == 1:
             return self.encode(text)
-        parts = [first, *rest]
         if self.kind != "characters":
             parts = [part.removesuffix(" ") for part in parts[:-1]] + parts[-1:]
         ids = self.encode(parts[0])
         for part in _encode(self._continuing, parts[1:]):
             ids += [MASK, *part]
         return ids
+
+    def unknown_in(self, text: str) -> list[str]:
+        """The characters, or else the words, of which some part becomes UNKNOWN; each once."""
+        parts = list(text) if self.kind == "characters" else text.split()
+        return list(dict.fromkeys(part for part in parts if UNKNOWN in self.encode(part)))
 
     def decode(self, ids: Iterable[SupportsInt]) -> str:
         """The text of the ids; special tokens are left out."""
@@ -239,6 +243,11 @@ def _character_class(character: str) -> int:
         return _DIGIT
     # Letters and their marks; a part of a character, which decodes to U+FFFD, counts as a letter.
     return _LETTER if unicodedata.category(character or "a")[0] in "LM" or character == "\ufffd" else _SIGN
+
+
+def split_at_blanks(text: str, blanks: Sequence[str] = BLANKS) -> list[str]:
+    """What stands around the blanks to fill."""
+    return re.split("|".join(_blank_pattern(blank) for blank in blanks), text)
 
 
 def _blank_pattern(blank: str) -> str:

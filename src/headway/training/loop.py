@@ -100,7 +100,7 @@ def train(
 ) -> None:
     """Train until a limit of `plan.stop` is reached (`state.counters.finished` says which) or asked to stop.
 
-    Saves when due, after each better validation, and at the end, whatever ends it.
+    Saves when due, after each better validation, after one that failed, and at the end.
     """
     counters = state.counters
     while not counters.finished:
@@ -115,7 +115,11 @@ def train(
             counters.finished = counters.reached(plan.stop, count)
             better = False
             if counters.step % plan.training.validate_every == 0 or counters.finished:
-                better = _validate(state, validate, plan, reporter)
+                try:
+                    better = _validate(state, validate, plan, reporter)
+                except Exception:
+                    save(state)  # what was trained is not lost with a look at it that failed
+                    raise
                 counters.finished = counters.finished or counters.reached(plan.stop, count)
             done = bool(counters.finished or asked_to_stop)
             if counters.step % plan.training.save_every == 0 or better or done:
@@ -131,10 +135,10 @@ def _one_step(
 ) -> None:
     """Step, count and tell; `start` is when work on this step began, its batch included."""
     counters = state.counters
+    before = counters.progress(plan.stop, count)  # of this step, so that the last one still moves
     counters.step += 1
     counters.batch += 1
-    progress = counters.progress(plan.stop, count)
-    rate = plan.peak_rate * rate_factor(plan.schedule, counters.step, progress)
+    rate = plan.peak_rate * rate_factor(plan.schedule, counters.step, before)
     report = train_step(
         state,
         batches,
@@ -157,7 +161,7 @@ def _one_step(
         Moment(
             step=counters.step,
             epoch=counters.epoch + counters.batch / count,
-            progress=progress,
+            progress=counters.progress(plan.stop, count),
             rate=rate,
             seconds=counters.seconds,
             tokens=counters.tokens,
