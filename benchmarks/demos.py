@@ -8,7 +8,6 @@ is replaced; the table demos.md is made anew from all rows.
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +33,18 @@ def measure(demo: str, minutes: float, settings: list[str], runs: Path) -> dict[
         str(folder),
         *settings,
     ]
-    start = time.perf_counter()
     subprocess.run(command, check=True)
-    seconds = time.perf_counter() - start
+    return row_of(folder, demo, minutes, settings)
+
+
+def row_of(folder: Path, demo: str, minutes: float, settings: list[str]) -> dict[str, Any]:
+    """What a finished run of a demo left."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
     last = [line for line in lines if "loss" in line][-1]
     return {
         "demo": demo,
         "minutes": minutes,
         "command": " ".join(["headway demo", demo, f"--minutes {minutes:g}", *settings]),
-        "seconds_in_all": round(seconds),
         "steps": last["step"],
         "epochs": round(last["epoch"], 2),
         "predicted_tokens_per_second": round(last["tokens"] / last["seconds"]),
@@ -95,6 +96,7 @@ def main() -> None:
         chosen, *settings = argument.split(",")
         demo, _, minutes = chosen.partition("=")
         row = measure(demo, float(minutes), settings, runs)
+        RESULTS.mkdir(exist_ok=True)
         path = RESULTS / "demos.json"
         rows = json.loads(path.read_text("utf-8")) if path.exists() else []
         rows = [each for each in rows if each["command"] != row["command"]]

@@ -36,6 +36,7 @@ def main() -> None:
         "headway predict, first line": seconds([headway, "predict", model], text + "\n"),
     }
     content = {"runs": RUNS, "seconds": found, "machine": machine()}
+    RESULTS.mkdir(exist_ok=True)
     (RESULTS / "startup.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
     lines = [
         "# Start-up, whole processes, seconds",

@@ -70,3 +70,24 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
         headway.load(tmp_path / "nowhere")
     with pytest.raises(UserError, match="name the folder"):
         headway.load()
+
+
+def test_one_text_has_one_score(tiny_runs: Runs) -> None:
+    causal, pairs = headway.load(tiny_runs["causal"]), headway.load(tiny_runs["pairs"])
+    assert causal.score("bal bam") == causal.score(["bal bam"])[0]
+    assert pairs.score("l a b", "bal") == pairs.score(["l a b"], ["bal"])[0]
+
+
+def test_settings_without_effect_are_refused(tiny_runs: Runs) -> None:
+    masked = headway.load(tiny_runs["masked"])
+    with pytest.raises(UserError, match="beams: has no effect"):
+        masked.with_search({"beams": 2})
+    with pytest.raises(UserError, match="n_best: has no effect"):
+        masked.with_overrides(["n_best=2"])
+    assert masked.with_overrides(["batch_tokens=99"]).search.batch_tokens == 99
+
+
+def test_devices_have_names(tiny_runs: Runs) -> None:
+    for name in ("gpu", "cuda:0"):
+        with pytest.raises(UserError, match="choose from auto, cpu, cuda, mps"):
+            headway.load(tiny_runs["pairs"], device=name)

@@ -185,6 +185,22 @@ def test_foreign_folders_are_told_apart(tmp_path: Path) -> None:
     assert "another program wrote this folder" in refusal(tmp_path)
 
 
+def test_only_a_model_folder_is_suggested(saved: Path) -> None:
+    (saved.parent / "a-checkpoint").mkdir()
+    manifest = {"format": "headway-checkpoint", "format_version": 1, "files": {}}
+    (saved.parent / "a-checkpoint" / "manifest.json").write_text(json.dumps(manifest))
+    assert f"did you mean {saved}?" in refusal(saved.parent)
+    change_manifest(saved, lambda table: table.update(format="other"))
+    assert "did you mean" not in refusal(saved.parent)
+
+
+@pytest.mark.parametrize("figure", [float("inf"), float("nan")])
+def test_a_figure_need_not_be_finite(figure: float, tmp_path: Path) -> None:
+    bundle = dataclasses.replace(make_bundle(), meta=BundleInfo(metrics={"perplexity": figure}))
+    save_bundle(bundle, tmp_path / "model", "card")
+    assert str(load_bundle(tmp_path / "model").meta.metrics["perplexity"]) == str(figure)
+
+
 def change_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     table = json.loads((folder / "manifest.json").read_text())
     change(table)
@@ -256,10 +272,11 @@ def put_config(folder: Path, **changes: Any) -> None:
         ({"d_model": 7}, "config.json: "),
         ({"d_model": 16}, "model.safetensors: holds"),
         ({"d_ff": 15}, "model.safetensors: does not fit config.json"),
-        ({"d_ff": 10**15}, "model.safetensors: holds"),
-        ({"vocab_size": 10**15}, "model.safetensors: holds"),
-        ({"encoder_layers": 10**15}, "model.safetensors: holds"),
-        ({"positions": {"kind": "learned", "max_length": 10**15}}, "model.safetensors: holds"),
+        ({"d_ff": 10**8}, "model.safetensors: holds"),
+        ({"vocab_size": 10**8}, "model.safetensors: holds"),
+        ({"encoder_layers": 10**8}, "model.safetensors: holds"),
+        ({"positions": {"kind": "learned", "max_length": 10**8}}, "model.safetensors: holds"),
+        ({"d_ff": 10**15}, "config.json: model: with d_model"),
         ({"vocab_size": 5}, "tokenizer.json: has"),
         ({"source_vocab_size": 10}, "source_tokenizer.json is listed if and only if"),
     ],

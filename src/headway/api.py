@@ -79,7 +79,7 @@ class Pipeline:
         return Generator(self.ensemble, self.search).stream(prompt)
 
     def prompt_that_fits(self, prompt: str) -> str:
-        """The prompt of a causal model, or of one that leaves no room to go on the longest end that does."""
+        """A causal model's prompt, or where it leaves no room to go on, its longest end that leaves some."""
         return Generator(self.ensemble, self.search).prompt_that_fits(prompt)
 
     def fill(self, texts: Sequence[str], candidates: int = 5) -> list[Filled]:

@@ -97,7 +97,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Bundl
         check_file(folder / name, facts)
     path = folder / CONFIG
     with naming(path):
-        content = from_table(ConfigFile, read_json(path, LARGEST_CONFIG))
+        content = from_table(ConfigFile, read_json(path, LARGEST_CONFIG), finite=False)
     tokenizers = _read_tokenizers(folder, manifest, content.model)
     return Bundle(
         content.model, _read_model(folder / WEIGHTS, content.model, device), tokenizers, content.info
@@ -113,7 +113,7 @@ def _read_manifest(folder: Path) -> Manifest:
         raise FolderError(f"{folder}: there is no such model folder")
     path = folder / MANIFEST
     if not path.exists():
-        inside = [child.parent for child in sorted(folder.glob(f"*/{MANIFEST}"))]
+        inside = [child.parent for child in sorted(folder.glob(f"*/{MANIFEST}")) if _is_model(child.parent)]
         hint = f"did you mean {inside[0]}?" if inside else "expected a folder that Headway saved"
         raise FolderError(f"{folder}: is no model folder, since {MANIFEST} is missing; {hint}")
     manifest = read_manifest(folder, FORMAT, FORMAT_VERSION)
@@ -122,6 +122,15 @@ def _read_manifest(folder: Path) -> Manifest:
     for name in sorted(REQUIRED - manifest.files.keys()):
         raise FolderError(f"{path}: does not list {name}, which every model folder has")
     return manifest
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether a folder says that it holds a model."""
+    try:
+        read_manifest(folder, FORMAT, FORMAT_VERSION)
+    except FolderError:
+        return False
+    return True
 
 
 def _read_tokenizers(folder: Path, manifest: Manifest, config: TransformerConfig) -> Tokenizers:
@@ -155,7 +164,7 @@ def _read_model(path: Path, config: TransformerConfig, device: torch.device | st
         with safe_open(path, framework="pt") as file:
             tensors = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118  (no mapping)
         held = sum(torch.Size(shape).numel() for shape in tensors)
-        if held < _fewest_parameters(config):  # before anything of that size is made
+        if held < config.fewest_parameters:  # before anything of that size is made
             raise FolderError(f"holds {held:,} numbers, fewer than {CONFIG} asks for")
         model = build(config).to(device)
         try:
@@ -163,15 +172,3 @@ def _read_model(path: Path, config: TransformerConfig, device: torch.device | st
         except RuntimeError as error:
             raise FolderError(f"does not fit {CONFIG}: {error}") from error
     return model.eval()
-
-
-def _fewest_parameters(config: TransformerConfig) -> int:
-    """A lower bound that costs nothing; no model has more than a few times as many."""
-    heads = config.attention.num_heads * (config.d_key + config.d_value)
-    layers = config.encoder_layers + config.decoder_layers
-    rows = config.vocab_size + layers * (2 * config.d_ff + heads)
-    if config.source_vocab_size is not None:
-        rows += config.source_vocab_size
-    if config.positions.kind == "learned":
-        rows += config.positions.max_length
-    return rows * config.d_model

@@ -8,7 +8,6 @@ from typer.core import TyperGroup
 from headway.commands import demo, evaluate, inspect, predict, train
 
 
-
 class Verbs(TyperGroup):
     """The verbs; one whose reader has seen enough, as in `| head -1`, has done its work."""
 

@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 from headway.errors import RecipeError, did_you_mean
@@ -32,15 +32,18 @@ def read_config(kind: type[T], path: Path) -> T:
     return from_table(kind, read_toml(path), str(path))
 
 
-def from_table(kind: type[T], table: Mapping[str, Any], place: str = "") -> T:
+def from_table(kind: type[T], table: Mapping[str, Any], place: str = "", *, finite: bool = True) -> T:
     """The dataclass `kind` that a table describes; `place` stands before each message.
 
     Integers pass for floats and lists for tuples, nothing else for another type. Raises RecipeError for an
-    unknown key, a missing one or a wrong value, and for what the dataclass itself refuses.
+    unknown key, a missing one or a wrong value, for infinity and NaN unless `finite` is false (a measured
+    figure may be either), and for what the dataclass itself refuses.
     """
     before = f"{place}: " if place else ""
     try:
         _refuse_unknown_keys(kind, table)
+        if finite:
+            _refuse_not_finite(table)
         # JSON mode is the strict one that takes tables for dataclasses and lists for tuples.
         return TypeAdapter(kind).validate_json(json.dumps(table, default=str), strict=True)
     except ValidationError as error:
@@ -82,19 +85,15 @@ def apply_overrides(kind: type, table: Mapping[str, Any], overrides: Sequence[st
     return result
 
 
-def dump_toml(config: object) -> str:
-    """TOML text that `from_table` reads back as the same dataclass; fields that are None are left out."""
-    return tomli_w.dumps(_table_of(config))
-
-
-def _table_of(config: Any) -> Table:
+def table_of(config: Any) -> Table:
+    """The table that `from_table` reads back as the same dataclass; fields that are None are left out."""
     table: Table = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if value is None:
             assert field.default is None, f"{field.name} = None could not be told from its default"
         else:
-            table[field.name] = _table_of(value) if dataclasses.is_dataclass(value) else value
+            table[field.name] = table_of(value) if dataclasses.is_dataclass(value) else value
     return table
 
 
@@ -124,6 +123,14 @@ def _refuse_unknown_keys(
         inner = _dataclass_in(hints[key])
         if inner is not None and isinstance(value, Mapping):
             _refuse_unknown_keys(inner, value, (*path, key), before)
+
+
+def _refuse_not_finite(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> None:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            _refuse_not_finite(value, (*path, key))
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise RecipeError(f"{'.'.join((*path, key))} = {value}: must be a finite number")
 
 
 def _override_value(text: str, annotation: Any) -> Any:

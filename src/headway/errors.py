@@ -28,6 +28,13 @@ class FolderError(UserError):
     """A model or run folder that is damaged, foreign, newer than this version, or in use."""
 
 
+def refuse_out_of_range(table: str, config: object, rules: Iterable[tuple[str, bool, str]]) -> None:
+    """Raises RecipeError for the first broken rule: key in the table, whether it is good, what is."""
+    for key, good, right in rules:
+        if not good:
+            raise RecipeError(f"{table}.{key} = {getattr(config, key)}: must be {right}")
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """A closing hint: the nearest choice if one is near, else all of them."""
     known = sorted(choices)

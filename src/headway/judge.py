@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 
 from headway.api import Pipeline
 from headway.batch import NO_LABEL
@@ -13,8 +14,10 @@ from headway.data.corpus import DataConfig, Record, read_records
 from headway.data.in_memory import InMemory
 from headway.data.loader import BatchConfig, Loader
 from headway.data.objectives import MaskedObjective
+from headway.decoding.score import Score
 from headway.errors import UserError
-from headway.evaluation.baselines import copied_sources
+from headway.evaluation.baselines import compressed_bits_per_byte, copied_sources
+from headway.evaluation.bootstrap import p_value
 from headway.evaluation.exact import (
     compare_edit_error_rate,
     compare_exact_match,
@@ -22,9 +25,13 @@ from headway.evaluation.exact import (
     exact_match,
     wrong_outputs,
 )
-from headway.evaluation.language import bits_per_byte, masked_accuracy, perplexity
+from headway.evaluation.language import bits_per_byte, masked_accuracy, perplexity, unknown_tokens
 from headway.evaluation.result import Comparison, Evaluation, Measure
 from headway.evaluation.translation import compare_translations, translation_measures
+from headway.text.tokenizer import UNKNOWN
+
+NAMES = ("model", "other")
+"""What the one or two models are called in an evaluation."""
 
 OF_SYMBOLS = ("symbols", "characters")
 """Kinds of target vocabulary whose outputs are right or wrong as a whole, not more or less good prose."""
@@ -44,8 +51,7 @@ def judge(pipeline: Pipeline, data: DataConfig, other: Pipeline | None = None) -
     """Evaluate on the files that `data.train` names; `other` is a second model to compare with.
 
     Pairs: BLEU, chrF, TER and exact match, or word and symbol error rate where the target is made of symbols
-    or characters; several targets of one source are all right. Causal: perplexity and bits per byte. Masked:
-    accuracy at 15 % hidden tokens, always the same ones.
+    or characters; several targets of one source are all right. Texts: as `judge_causal` and `judge_masked`.
     """
     if other is not None and other.architecture != pipeline.architecture:
         raise UserError(
@@ -57,11 +63,9 @@ def judge(pipeline: Pipeline, data: DataConfig, other: Pipeline | None = None) -
         raise UserError(f"there is nothing to evaluate on in {', '.join(data.train)}")
     if pairs:
         return _judge_pairs(pipeline, records, other)
-    if other is not None:
-        raise UserError("two language models are compared by their figures, each evaluated alone")
-    if pipeline.architecture == "decoder":
-        return Judged(_judge_causal(pipeline, [record.target for record in records]))
-    return Judged(_judge_masked(pipeline, [record.target for record in records]))
+    pipelines = [pipeline] if other is None else [pipeline, other]
+    judge_texts = judge_causal if pipeline.architecture == "decoder" else judge_masked
+    return Judged(judge_texts(pipelines, [record.target for record in records]))
 
 
 def _judge_pairs(pipeline: Pipeline, records: Sequence[Record], other: Pipeline | None) -> Judged:
@@ -112,38 +116,125 @@ def _compare(
     return [compare_edit_error_rate(first, second, references, unit, "symbol error rate"), exact]
 
 
-def _judge_causal(pipeline: Pipeline, texts: Sequence[str]) -> Evaluation:
-    scores = pipeline.score(texts)
-    log_probs = np.array([score.total for score in scores])
-    tokens = np.array([len(score.log_probs) for score in scores])
+class Scored(NamedTuple):
+    """What a causal model makes of N texts."""
+
+    log_probs: Float[np.ndarray, "N"]
+    tokens: Int[np.ndarray, "N"]
+    """With the </s> of each."""
+    unknown: Int[np.ndarray, "N"]
+    is_lossless: bool
+    """Whether its tokens hold all of the text, so that what they cost is what the text costs."""
+
+
+def judge_causal(pipelines: Sequence[Pipeline], texts: Sequence[str]) -> Evaluation:
+    """Perplexity; bits per byte beside those of `xz -9` where the vocabulary keeps the text to the letter.
+
+    Of two models those figures are compared that mean the same: perplexity needs one vocabulary, bits per
+    byte two that keep the text.
+    """
     sizes = np.array([len(text.encode()) for text in texts])
-    measures = [perplexity(log_probs, tokens), bits_per_byte(log_probs, sizes)]
-    return Evaluation(examples=len(texts), systems={"model": measures})
+    scored = [_scored(pipeline, texts) for pipeline in pipelines]
+    systems = {name: _causal_measures(each, sizes) for name, each in zip(NAMES, scored, strict=False)}
+    if any(each.is_lossless for each in scored):
+        systems["xz -9"] = [compressed_bits_per_byte(texts)]
+    comparisons = []
+    if len(scored) == 2:
+        first, second = scored
+        if _read_alike(pipelines):
+            p = p_value(first.log_probs, second.log_probs, first.tokens, second.tokens)
+            comparisons.append(_compared("perplexity", systems, p))
+        if first.is_lossless and second.is_lossless:
+            p = p_value(first.log_probs, second.log_probs, sizes, sizes)
+            comparisons.append(_compared("bits per byte", systems, p))
+        if not comparisons:
+            raise UserError(
+                "the two models do not compare: their vocabularies differ and lose some of the text"
+            )
+    return Evaluation(examples=len(texts), systems=systems, comparisons=comparisons)
+
+
+def judge_masked(pipelines: Sequence[Pipeline], texts: Sequence[str]) -> Evaluation:
+    """Accuracy at 15 % hidden tokens, always the same ones, beside always guessing the commonest.
+
+    Two models must have one vocabulary, so that the same tokens can be hidden from both.
+    """
+    if not _read_alike(pipelines):
+        raise UserError("two masked models compare only if they have the same vocabulary; these have not")
+    tokenizer = pipelines[0].bundle.tokenizers.target
+    encoded = [np.array(ids, dtype=np.int64) for ids in tokenizer.encode_batch(texts)]
+    guesses, labels, rows = _guessed(pipelines, encoded)
+    hidden = np.bincount(rows)
+
+    def correct(guess: Int[np.ndarray, "M"]) -> Int[np.ndarray, "N"]:
+        return np.bincount(rows[guess == labels], minlength=len(hidden))
+
+    found = [correct(guess) for guess in guesses]
+    systems = {name: [masked_accuracy(each, hidden)] for name, each in zip(NAMES, found, strict=False)}
+    unknown = np.array([(ids == UNKNOWN).sum() for ids in encoded])
+    if unknown.any():
+        systems["model"].append(unknown_tokens(unknown, np.array([len(ids) for ids in encoded])))
+    commonest = pipelines[0].bundle.meta.commonest_token
+    if commonest >= 0:
+        guess = np.full_like(labels, commonest)
+        systems["always the commonest token"] = [masked_accuracy(correct(guess), hidden)]
+    comparisons = []
+    if len(found) == 2:
+        comparisons.append(_compared("masked accuracy", systems, p_value(found[0], found[1], hidden, hidden)))
+    return Evaluation(examples=len(texts), systems=systems, comparisons=comparisons)
+
+
+def _scored(pipeline: Pipeline, texts: Sequence[str]) -> Scored:
+    decode = pipeline.bundle.tokenizers.target.decode
+    scores: list[Score] = pipeline.score(texts)
+    return Scored(
+        np.array([score.total for score in scores]),
+        np.array([len(score.log_probs) for score in scores]),
+        np.array([score.ids.count(UNKNOWN) for score in scores]),
+        all(decode(score.ids) == text for score, text in zip(scores, texts, strict=True)),
+    )
+
+
+def _causal_measures(scored: Scored, sizes: Int[np.ndarray, "N"]) -> list[Measure]:
+    measures = [perplexity(scored.log_probs, scored.tokens)]
+    if scored.is_lossless:
+        measures.append(bits_per_byte(scored.log_probs, sizes))
+    if scored.unknown.any():
+        measures.append(unknown_tokens(scored.unknown, scored.tokens))
+    return measures
 
 
 @torch.no_grad()
-def _judge_masked(pipeline: Pipeline, texts: Sequence[str]) -> Evaluation:
-    tokenizer = pipeline.bundle.tokenizers.target
-    context = pipeline.bundle.meta.longest_target or 256
-    encoded = InMemory([np.array(ids, dtype=np.int64) for ids in tokenizer.encode_batch(texts)])
-    config = BatchConfig(tokens=max(pipeline.search.batch_tokens, context), context=context)
-    loader = Loader(encoded, MaskedObjective(tokenizer.vocab_size), config, seed=0)
-    commonest = pipeline.bundle.meta.commonest_token
-    correct, by_commonest, hidden = [], [], []
-    with pipeline.ensemble.evaluating():
-        for batch in loader.ordered():
-            on_device = batch.to(pipeline.ensemble.device)
-            rows, columns = (on_device.labels != NO_LABEL).nonzero(as_tuple=True)
-            labels = on_device.labels[rows, columns]
-            states = pipeline.ensemble.hidden(on_device.inputs)
-            best = pipeline.ensemble.log_probs(states, (rows, columns)).argmax(dim=-1)
-            count = len(on_device.labels)
-            correct += torch.bincount(rows, best == labels, minlength=count).tolist()
-            by_commonest += torch.bincount(rows, labels == commonest, minlength=count).tolist()
-            hidden += torch.bincount(rows, minlength=count).tolist()
-    masked = np.array(hidden, dtype=np.int64)
-    systems = {"model": [masked_accuracy(np.array(correct, dtype=np.int64), masked)]}
-    if commonest >= 0:
-        guessed = masked_accuracy(np.array(by_commonest, dtype=np.int64), masked)
-        systems["always the commonest token"] = [guessed]
-    return Evaluation(examples=len(texts), systems=systems)
+def _guessed(
+    pipelines: Sequence[Pipeline], encoded: Sequence[Int[np.ndarray, " _"]]
+) -> tuple[list[Int[np.ndarray, "M"]], Int[np.ndarray, "M"], Int[np.ndarray, "M"]]:
+    """Each model's guesses of the M hidden tokens, what those are, and the row in which each is hidden."""
+    tokenizer, search = pipelines[0].bundle.tokenizers.target, pipelines[0].search
+    context = min(pipeline.ensemble.context or 256 for pipeline in pipelines)
+    config = BatchConfig(tokens=max(search.batch_tokens, context), context=context)
+    loader = Loader(InMemory(list(encoded)), MaskedObjective(tokenizer.vocab_size), config, seed=0)
+    guesses: list[list[int]] = [[] for _ in pipelines]
+    labels: list[int] = []
+    places: list[int] = []
+    count = 0
+    for batch in loader.ordered():
+        rows, columns = (batch.labels != NO_LABEL).nonzero(as_tuple=True)
+        labels += batch.labels[rows, columns].tolist()
+        places += (rows + count).tolist()
+        count += len(batch.labels)
+        for pipeline, found in zip(pipelines, guesses, strict=True):
+            ensemble = pipeline.ensemble
+            with ensemble.evaluating():
+                hidden = ensemble.hidden(batch.to(ensemble.device).inputs)
+                where = (rows.to(ensemble.device), columns.to(ensemble.device))
+                found += ensemble.log_probs(hidden, where).argmax(dim=-1).tolist()
+    return [np.array(found) for found in guesses], np.array(labels), np.array(places)
+
+
+def _read_alike(pipelines: Sequence[Pipeline]) -> bool:
+    return len({pipeline.bundle.tokenizers.target.fingerprint for pipeline in pipelines}) == 1
+
+
+def _compared(name: str, systems: dict[str, list[Measure]], p: float) -> Comparison:
+    first, second = (next(m.value for m in systems[each] if m.name == name) for each in NAMES)
+    return Comparison(name=name, first=first, second=second, p_value=p)

@@ -77,10 +77,13 @@ def recipe_for(
 
     What is decided here is said, with the reason.
     """
+    reason = ""
     if objective is None:
         objective, reason = _objective_for(read_data_config(data, overrides))
+    recipe = read_recipe(objective, overrides, {"data": {"train": list(data)}})
+    if reason:
         say(f"{reason}: {_CHOSEN[objective]}")
-    return read_recipe(objective, overrides, {"data": {"train": list(data)}})
+    return recipe
 
 
 _CHOSEN = {

@@ -1,22 +1,28 @@
 """A recipe: everything that makes a run, as one TOML file of tables; `key=value` changes what it says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from headway.config import Table, apply_overrides, dump_toml, from_table, read_toml
+import tomli_w
+
+from headway.config import Table, apply_overrides, from_table, read_toml, table_of
 from headway.data.corpus import DataConfig
 from headway.data.loader import BatchConfig
 from headway.decoding.settings import SearchConfig
-from headway.errors import RecipeError, did_you_mean
+from headway.errors import RecipeError, did_you_mean, refuse_out_of_range
 from headway.model.config import TransformerConfig
 from headway.model.presets import merged, preset
 from headway.runtime import RuntimeConfig
 from headway.text.tokenizer import TextConfig, TokenizerConfig
 from headway.training.schedule import check_schedule
 from headway.training.settings import OptimizerConfig, ScheduleConfig, StopConfig, TrainingConfig
+
+LARGEST_SEED = 2**63 - 1
+
+DECIDED_LATER = {"vocab_size": "target", "source_vocab_size": "source"}
+"""Sizes of the model that its tokenizers decide, and the table of `text` that bounds each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +32,11 @@ class MaskingConfig:
     rate: float = 0.15
     rate_end: float | None = None
     whole_words: bool = False
+
+    def __post_init__(self) -> None:
+        rates = (("rate", self.rate), ("rate_end", self.rate_end))
+        rules = [(key, rate is None or 0 < rate <= 1, "above 0 and at most 1") for key, rate in rates]
+        refuse_out_of_range("masking", self, rules)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +60,8 @@ class Recipe:
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     def __post_init__(self) -> None:
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise RecipeError(f"seed = {self.seed}: must be from 0 to {LARGEST_SEED}")
         check_schedule(self.schedule, self.stop)
 
     @property
@@ -69,7 +82,7 @@ def built_in_recipes() -> list[str]:
 def read_recipe(name: str | Path, overrides: Sequence[str] = (), changes: Table | None = None) -> Recipe:
     """The recipe in a file, or a built-in one by name, with a table of changes and `key=value` put in.
 
-    Raises RecipeError, naming file and key, for what cannot be followed.
+    Raises RecipeError for what cannot be followed, naming the key, and the file where that is to blame.
     """
     path = Path(name)
     if path.suffix != ".toml" and not path.exists():
@@ -78,25 +91,61 @@ def read_recipe(name: str | Path, overrides: Sequence[str] = (), changes: Table 
             raise RecipeError(f"there is neither a file nor a built-in recipe {str(name)!r}: {hint}")
         path = Path(str(BUILT_IN / f"{name}.toml"))
     table = merged(read_toml(path), changes or {})
-    return resolve(apply_overrides(Recipe, table, overrides), str(path))
+    changed = apply_overrides(Recipe, table, overrides)
+    try:
+        return resolve(changed)
+    except RecipeError as error:
+        if _fault(table) != str(error):
+            raise
+        raise RecipeError(f"{path}: {error}") from error
 
 
-def resolve(table: Table, place: str = "") -> Recipe:
+def resolve(table: Table) -> Recipe:
     """The recipe that a table describes, with its preset's fields filled in below its own."""
-    base = preset(table.get("preset", Recipe.preset))
-    sizes: dict[str, Any] = {"vocab_size": _vocab_size(table, "target")}
-    if "source" in table.get("text", {}):
-        sizes["source_vocab_size"] = _vocab_size(table, "source")
-    model = merged(merged(sizes, base), table.get("model", {}))
-    return from_table(Recipe, {**table, "model": model}, place)
+    name, model = table.get("preset", Recipe.preset), table.get("model", {})
+    if isinstance(model, Mapping):
+        for key, side in DECIDED_LATER.items():
+            if key in model:
+                raise RecipeError(f"model.{key}: the tokenizer decides it; set text.{side}.vocab_size")
+        fields = preset(name) if isinstance(name, str) else {}
+        model = _sizes(table) | merged(fields, model)
+    return from_table(Recipe, {**table, "model": model})
 
 
-def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write the whole recipe, every value spelled out."""
-    path.write_text(dump_toml(recipe), "utf-8")
+def recipe_text(recipe: Recipe) -> str:
+    """The whole recipe as TOML, every value spelled out but those that the tokenizers decide."""
+    table = table_of(recipe)
+    table["model"] = {key: value for key, value in table["model"].items() if key not in DECIDED_LATER}
+    return tomli_w.dumps(table)
 
 
-def _vocab_size(table: Table, side: str) -> Any:
+def read_whole_recipe(path: Path) -> Recipe:
+    """The recipe in a file that holds a `recipe_text`: its preset has nothing left to fill in."""
+    table = read_toml(path)
+    model = table.get("model", {})
+    if isinstance(model, Mapping):
+        table["model"] = _sizes(table) | {key: model[key] for key in model.keys() - DECIDED_LATER.keys()}
+    return from_table(Recipe, table, str(path))
+
+
+def _fault(table: Table) -> str:
+    """What is wrong with a table by itself; empty if nothing is."""
+    try:
+        resolve(table)
+    except RecipeError as error:
+        return str(error)
+    return ""
+
+
+def _sizes(table: Table) -> Table:
+    """Upper bounds of the model's vocabularies, as far as the table makes sense."""
     text = table.get("text", {})
-    chosen = text.get(side, {}) if isinstance(text, dict) else {}
-    return chosen.get("vocab_size", TokenizerConfig.vocab_size) if isinstance(chosen, dict) else 1
+    text = text if isinstance(text, Mapping) else {}
+    sizes = {}
+    for key, side in DECIDED_LATER.items():
+        if side == "target" or side in text:
+            chosen = text.get(side, {})
+            bound = chosen.get("vocab_size") if isinstance(chosen, Mapping) else None
+            # What is no size is told of where it stands, in the table of the text.
+            sizes[key] = bound if type(bound) is int and bound > 0 else TokenizerConfig.vocab_size
+    return sizes

@@ -2,11 +2,12 @@
 
 import json
 import math
+import os
 import platform
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,21 +15,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
 from headway.api import Pipeline
 from headway.batch import Batch
 from headway.bundle import Bundle, BundleInfo, save_bundle
-from headway.config import dump_toml, read_config
+from headway.data.corpus import DataConfig
+from headway.data.fingerprint import encoded_fingerprint
 from headway.data.loader import Loader
 from headway.data.objectives import CausalObjective, MaskedObjective, Objective, PairsObjective
-from headway.data.prepare import Prepared, prepare
-from headway.errors import FolderError
+from headway.data.prepare import Prepared, prepare, save_tokenizers, saved_tokenizers
+from headway.errors import FolderError, RecipeError, UserError
 from headway.model.architectures import Transformer, build
 from headway.model.config import TransformerConfig
 from headway.model_card import model_card
-from headway.recipe import Recipe, write_recipe
+from headway.recipe import Recipe, read_whole_recipe, recipe_text
 from headway.run_folder import RunFolder
 from headway.runtime import Precision, autocast, choose_device, choose_precision
 from headway.samples import held_out_samples
@@ -45,6 +48,9 @@ from headway.training.state import TrainState
 
 BASELINE_EXAMPLES = 200_000
 """Training examples that are counted for the baselines of evaluation."""
+
+INTERRUPTED = 130
+"""What a shell expects of a process that Ctrl-C ended."""
 
 Say = Callable[[str], None]
 
@@ -65,18 +71,23 @@ def start(recipe: Recipe, folder: Path, say: Say) -> Outcome:
         raise FolderError(
             f"{folder}: is there already; go on with it by `headway train {folder}`, or name another"
         )
+    ours = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     run = RunFolder(folder)
-    _keep_recipe(recipe, run)
-    facts = {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": recipe.seed,
-        "versions": {name: version(name) for name in ("headway", "torch", "tokenizers", "numpy")},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
-    (folder / "run.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-    return _go_on(run, recipe, say)
+    recipe = replace(recipe, data=_with_paths(recipe.data, os.path.expanduser))
+    try:
+        with run.locked():
+            try:
+                _begin(run, recipe)
+                return _go_on(run, recipe, say)
+            except UserError:
+                if ours and not run.checkpoints.exists():
+                    run.take_back()
+                raise
+    finally:
+        if ours:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
 
 
 def resume(folder: Path, say: Say) -> Outcome:
@@ -84,30 +95,54 @@ def resume(folder: Path, say: Say) -> Outcome:
     run = RunFolder(folder)
     if not run.exists:
         raise FolderError(f"{folder}: is no run folder, since {run.recipe.name} is missing")
-    return _go_on(run, read_config(Recipe, run.recipe), say)
+    with run.locked():
+        return _go_on(run, read_whole_recipe(run.recipe), say)
+
+
+def _begin(run: RunFolder, recipe: Recipe) -> None:
+    """Write what a run is known by: the recipe with whole paths, to go on from wherever, and facts."""
+    whole = replace(recipe, data=_with_paths(recipe.data, lambda path: str(Path(path).absolute())))
+    run.recipe.write_text(recipe_text(whole), "utf-8")
+    facts = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": recipe.seed,
+        "versions": {name: version(name) for name in ("headway", "torch", "tokenizers", "numpy")},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    (run.path / "run.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+
+
+def _with_paths(data: DataConfig, change: Callable[[str], str]) -> DataConfig:
+    """The same data with its paths changed; standard input and what is empty are no paths."""
+    train, valid, (cache,) = (
+        tuple(path if path in ("", "-") else change(path) for path in paths)
+        for paths in (data.train, data.valid, (data.cache,))
+    )
+    return replace(data, train=train, valid=valid, cache=cache)
 
 
 def _go_on(run: RunFolder, recipe: Recipe, say: Say) -> Outcome:
+    """Prepare the text and train; the tokenizers with which the run began stay, even if the text changes."""
     if recipe.runtime.threads:
         torch.set_num_threads(recipe.runtime.threads)
-    cache = Path(recipe.data.cache) if recipe.data.cache else run.data
-    prepared = prepare(
-        recipe.data, recipe.text, pairs=recipe.reads_pairs, folder=cache, seed=recipe.seed, progress=say
-    )
-    for line in prepared.report:
-        say(line)
-    recipe = replace(recipe, model=with_vocabulary(recipe.model, prepared.tokenizers))
-    _keep_recipe(recipe, run)
-    return _Training(run, recipe, prepared, say).run()
-
-
-def _keep_recipe(recipe: Recipe, run: RunFolder) -> None:
-    """Write the recipe with whole paths, so that the run can go on from wherever."""
-    train, valid = (
-        tuple(path if path == "-" else str(Path(path).absolute()) for path in paths)
-        for paths in (recipe.data.train, recipe.data.valid)
-    )
-    write_recipe(replace(recipe, data=replace(recipe.data, train=train, valid=valid)), run.recipe)
+    try:
+        prepared = prepare(
+            recipe.data,
+            recipe.text,
+            pairs=recipe.reads_pairs,
+            folder=Path(recipe.data.cache) if recipe.data.cache else run.data,
+            seed=recipe.seed,
+            progress=say,
+            tokenizers=saved_tokenizers(run.tokenizers, recipe.text, recipe.reads_pairs),
+        )
+        for line in prepared.report:
+            say(line)
+        recipe = replace(recipe, model=with_vocabulary(recipe.model, prepared.tokenizers))
+        check_positions(recipe, prepared)
+        return _Training(run, recipe, prepared, say).run()
+    except KeyboardInterrupt:
+        return Outcome(run, "stopped at once", {}, INTERRUPTED)
 
 
 def with_vocabulary(model: TransformerConfig, tokenizers: Tokenizers) -> TransformerConfig:
@@ -115,6 +150,24 @@ def with_vocabulary(model: TransformerConfig, tokenizers: Tokenizers) -> Transfo
     source, target = tokenizers
     own = source.vocab_size if source is not None and source is not target else None
     return replace(model, vocab_size=target.vocab_size, source_vocab_size=own)
+
+
+def check_positions(recipe: Recipe, prepared: Prepared) -> None:
+    """Raises RecipeError if a text is longer than the table of learned positions."""
+    positions = recipe.model.positions
+    if positions.kind != "learned":
+        return
+    needed, remedy = recipe.batch.context, "choose a shorter batch.context"
+    if recipe.reads_pairs:
+        files = (prepared.train, prepared.valid)
+        sides = [side for file in files for side in (file.lengths, file.source_lengths) if side is not None]
+        needed = max(int(side.max()) for side in sides) + 1
+        remedy = "leave longer pairs out by data.max_source and data.max_target"
+    if needed > positions.max_length:
+        raise RecipeError(
+            f"model.positions.max_length = {positions.max_length}: rows of {needed} tokens need as many "
+            f"learned positions; raise it, or {remedy}"
+        )
 
 
 class _Training:
@@ -138,16 +191,14 @@ class _Training:
             peak_rate=rate,
             precision=self.precision,
         )
-        self.checkpoints = Checkpoints(folder.checkpoints, recipe.training.keep_last, say)
+        training = recipe.training
+        self.checkpoints = Checkpoints(folder.checkpoints, training.keep_last, say, training.save_every)
         objective = build_objective(recipe, prepared.tokenizers)
         self.train_batches = Loader(prepared.train, objective, recipe.batch, seed=recipe.seed)
         self.held_out = Loader(prepared.valid, objective, recipe.batch, seed=recipe.seed)
 
     def run(self) -> Outcome:
-        newest = self.checkpoints.newest_whole()
-        if newest is not None:
-            self.checkpoints.restore(self.state, newest)
-            self.say(f"going on from step {newest:,}")
+        self._begin_or_restore()
         counters = self.state.counters
         parameters = sum(p.numel() for p in self.model.parameters())
         self.say(
@@ -166,18 +217,41 @@ class _Training:
         )
         return Outcome(self.folder, counters.finished, metrics)
 
+    def _begin_or_restore(self) -> None:
+        """Take up the newest checkpoint, if there is one, and make sure that it goes with this text."""
+        recipe, tokenizers = self.recipe, self.prepared.tokenizers
+        now = (encoded_fingerprint("", tokenizers), self.prepared.train.fingerprint)
+        newest = self.checkpoints.newest_whole()
+        if newest is not None:
+            self.checkpoints.restore(self.state, newest)
+            self.say(f"going on from step {newest:,}")
+        counters = self.state.counters
+        if counters.tokenizers not in ("", now[0]):
+            raise FolderError(
+                f"{self.folder.path}: its tokenizers are not those that the run began with; "
+                f"put them and the table text of {self.folder.recipe.name} back, or start a new run"
+            )
+        if counters.text not in ("", now[1]):
+            self.say(
+                "warning: the text, or the way it is read, has changed since the run began; what is held out "
+                "now may have been learned before, so held-out figures are no longer clean"
+            )
+        counters.tokenizers = now[0]
+        counters.text = counters.text or now[1]
+        save_tokenizers(self.folder.tokenizers, tokenizers, recipe.text, recipe.reads_pairs)
+
     @cached_property
     def commonest(self) -> dict[str, Any]:
         """What a prediction without looking would be, for the baselines of evaluation."""
         train, target = self.prepared.train, self.prepared.tokenizers.target
-        some = range(min(len(train), BASELINE_EXAMPLES))
         match self.recipe.model.architecture:
             case "encoder-decoder":
-                counts = Counter(tuple(train.ids(i).tolist()) for i in some)
-                return {"commonest_target": target.decode(counts.most_common(1)[0][0])}
+                some = range(min(len(train), BASELINE_EXAMPLES))
+                [(ids, _)] = Counter(train.ids(i).tobytes() for i in some).most_common(1)
+                return {"commonest_target": target.decode(np.frombuffer(ids, train.ids(0).dtype).tolist())}
             case "encoder":
-                tokens = Counter(token for i in some for token in train.ids(i).tolist())
-                return {"commonest_token": tokens.most_common(1)[0][0]}
+                counts = train.counts(target.vocab_size, BASELINE_EXAMPLES)
+                return {"commonest_token": int(counts.argmax())}
             case "decoder":
                 return {}
 
@@ -217,7 +291,7 @@ class _Training:
         training, counters = self.recipe.training, self.state.counters
         averaged = bool(training.ema)
         if training.final == "average":
-            steps = self.checkpoints.steps()[-training.average :]
+            steps = self.checkpoints.to_average(training.average, counters.step)
             set_weights(self.model, mean_of([self.checkpoints.weights(step) for step in steps]))
         else:
             best = training.final == "best" and counters.best_step is not None
@@ -227,7 +301,7 @@ class _Training:
         metrics = held_out_loss(self.model, self.held_out.ordered(), self.precision)
         bundle = self._bundle(metrics)
         title = self.folder.path.resolve().name
-        card = model_card(bundle, title=title, data=self.prepared.report, recipe=dump_toml(self.recipe))
+        card = model_card(bundle, title=title, data=self.prepared.report, recipe=recipe_text(self.recipe))
         save_bundle(bundle, self.folder.model, card)
         return metrics
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from headway.errors import RecipeError
+from headway.errors import RecipeError, refuse_out_of_range
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -26,9 +26,12 @@ class RuntimeConfig:
     threads: int = 0
     """0 = all cores."""
 
+    def __post_init__(self) -> None:
+        refuse_out_of_range("runtime", self, [("threads", 0 <= self.threads <= 1024, "from 0 to 1024")])
+
 
 def choose_device(wanted: str = "auto") -> torch.device:
-    """The named device, or the fastest there is. Raises RecipeError where the named one is none or missing."""
+    """The named device, or the fastest there is. Raises RecipeError for one that is unknown or missing."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return torch.device(next(name for name, there in present.items() if there))

@@ -127,15 +127,20 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _listed(folder: Path) -> set[str]:
+    """The files that the manifest of a folder lists; none where it is missing or damaged."""
+    try:
+        files = read_json(folder / MANIFEST, LARGEST_MANIFEST).get("files")
+    except FolderError:
+        return set()
+    return set(files) if isinstance(files, dict) else set()
+
+
 def _put_in_place(beside: Path, folder: Path, unlisted: tuple[str, ...]) -> None:
     if not folder.exists():
         beside.rename(folder)
     else:
-        listed = (
-            json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
-            if (folder / MANIFEST).exists()
-            else {}
-        )
+        listed = _listed(folder)
         old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
         folder.rename(old)
         try:

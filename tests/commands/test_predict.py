@@ -57,3 +57,20 @@ def test_mistakes_get_one_message(tiny_runs: Runs, tmp_path: Path) -> None:
     (tmp_path / "bytes.txt").write_bytes(b"bal\n\xff\xfe\n")
     assert "bytes.txt, line 2: is not UTF-8" in refused(headway("predict", pairs, tmp_path / "bytes.txt"))
     assert "only a masked model" in refused(headway("predict", pairs, "--candidates", "2", typed="bal\n"))
+
+
+def test_an_overlong_prompt_goes_on_from_its_end_and_says_so(tiny_runs: Runs) -> None:
+    long = "bal bam " * 60
+    done = headway("predict", tiny_runs["causal"], "max_length=4", typed=f"bal\n{long}\nbam\n")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+    assert "line 2 of the input is longer" in done.stderr
+    assert done.stderr.count("headway: ") == 1
+
+
+def test_nothing_is_silently_ignored(tiny_runs: Runs) -> None:
+    masked, pairs = tiny_runs["masked"], tiny_runs["pairs"]
+    assert "beams: has no effect" in refused(headway("predict", masked, "beams=2", typed="bal ___\n"))
+    assert "at least 1" in refused(headway("predict", masked, "--candidates", "-1", typed="bal ___\n"))
+    assert "lacks: ['X']" in refused(headway("predict", pairs, "--prefix", "l X", typed="bal\n"))
+    assert "no device 'gpu'" in refused(headway("predict", pairs, "--device", "gpu", typed="bal\n"))

@@ -1,8 +1,11 @@
 import os
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
+from headway.errors import UserError
+from headway.launch import recipe_for, train
 from headway.run_folder import RunFolder
 from tests.commands.program import headway, refused
 from tests.tiny import PAIRS, write_pairs
@@ -58,3 +61,40 @@ def test_wrong_keys_are_told_with_the_nearest_right_one(tmp_path: Path) -> None:
     assert "did you mean 'steps'" in refused(headway("train", data, "stop.stepps=5", "--out", out))
     assert "did you mean 'causal'" in refused(headway("train", "casual"))
     assert not out.exists()
+
+
+def test_the_objective_follows_from_data_and_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    (tmp_path / "pairs.jsonl").write_text('{"de": "Haus", "en": "house"}\n', "utf-8")
+    (tmp_path / "text.de").write_text("Haus\n", "utf-8")
+    (tmp_path / "text.en").write_text("house\n", "utf-8")
+    fields = ["data.source_field=de", "data.target_field=en"]
+    for things, overrides in (
+        (["pairs.jsonl"], fields),
+        (["pairs.jsonl"], []),
+        (["text.de", "text.en"], ["data.layout=parallel"]),
+        (["text.de", "text.en"], []),
+        (["pairs.jsonl"], [*fields, "data.layout=lines"]),
+        (["text.de"], ["data.columns=[1, 2]"]),
+    ):
+        with chdir(tmp_path):
+            recipe = recipe_for(things, overrides, None, said.append)
+        assert recipe.reads_pairs == ("learning pairs" in said[-1])
+    assert [message.split(": ")[1].split(";")[0] for message in said] == [
+        "learning pairs",
+        "learning a causal model of plain text",
+        "learning pairs",
+        "learning a causal model of plain text",
+        "learning a causal model of plain text",
+        "learning pairs",
+    ]
+    assert all("--objective" in message for message in said)
+    recipe_for([str(tmp_path / "text.de")], [], "masked", said.append)
+    assert len(said) == 6, "what was asked for needs no word"
+
+
+def test_an_objective_that_would_be_ignored_is_refused(tiny_runs: dict[str, Path]) -> None:
+    for thing in (tiny_runs["pairs"], "demo-pronounce", tiny_runs["pairs"] / "recipe.toml"):
+        assert "is for data files" in refused(headway("train", thing, "--objective", "masked"))
+    with pytest.raises(UserError, match="name a recipe"):
+        train()

@@ -3,8 +3,10 @@
 import gzip
 import io
 import lzma
+import os
 import random
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,23 @@ def test_standard_input_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> No
         assert file.is_stream
         assert [line.text for line in read_lines(file, 9)] == ["ä\tb\n"]
     standard_input.cache_clear()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_can_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv.gz"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.write_bytes(gzip.compress(b"a\tb\n")), daemon=True)
+    writer.start()
+    for _ in range(2):
+        (file,) = input_files([str(path)])
+        assert file.is_stream
+        assert file.suffix == ".tsv"
+        assert [line.text for line in read_lines(file, 9)] == ["a\tb\n"]
+    writer.join()
+
+
+def test_a_pipe_that_is_no_more_is_empty() -> None:
+    (file,) = input_files(["/dev/fd/987"])
+    assert file.is_stream
+    assert list(read_lines(file, 9)) == []

@@ -375,5 +375,5 @@ def test_a_row_longer_than_the_batch_is_refused() -> None:
 
 @pytest.mark.parametrize("wrong", [{"tokens": 0}, {"context": 2}, {"accumulate": 0}])
 def test_impossible_settings_are_refused_by_name(wrong: dict[str, int]) -> None:
-    with pytest.raises(RecipeError, match=next(iter(wrong))):
+    with pytest.raises(RecipeError, match=f"batch.{next(iter(wrong))} = "):
         BatchConfig(**wrong)

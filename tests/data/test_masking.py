@@ -108,7 +108,7 @@ def test_text_without_tokens_stays_so() -> None:
 
 @pytest.mark.parametrize("wrong", [{"rate": 0.0}, {"rate": 1.5}, {"rate_end": -0.1}, {"rate": float("nan")}])
 def test_an_impossible_rate_is_refused_by_name(wrong: dict[str, float]) -> None:
-    with pytest.raises(RecipeError, match=next(iter(wrong))):
+    with pytest.raises(RecipeError, match=f"masking.{next(iter(wrong))} = "):
         Masking(vocab_size=VOCABULARY, **wrong)
 
 

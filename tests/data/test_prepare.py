@@ -3,15 +3,19 @@
 import io
 import os
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headway.data import fingerprint
+from headway.data import prepare as prepare_module
 from headway.data.corpus import DataConfig
 from headway.data.input_files import standard_input
 from headway.data.prepare import Prepared, prepare
+from headway.data.token_file import TokenFile
 from headway.errors import DataError, FolderError, RecipeError
 from headway.text.tokenizer import TextConfig, TokenizerConfig, Tokenizers, train_tokenizer
 
@@ -199,6 +203,46 @@ def test_runs_share_a_cache_without_disturbing_each_other(run: Run, tmp_path: Pa
     again = run.prepare(cache=shared)
     assert run.told == []
     assert again.train.path == first.train.path
+
+
+def test_given_tokenizers_find_the_text_that_was_encoded_with_them(run: Run, tmp_path: Path) -> None:
+    """As when a run goes on that has kept its own."""
+    config = DataConfig(train=(str(run.text),), held_out=0.1, cache=str(run.folder))
+    first = run.prepare(cache=str(run.folder))
+    run.told.clear()
+    settings: dict[str, Any] = {"pairs": True, "folder": run.folder, "seed": 1, "progress": run.told.append}
+    again = prepare(config, WORDS, tokenizers=first.tokenizers, **settings)
+    assert run.told == []
+    assert again.train.path == first.train.path
+    other = train_tokenizer([PAIRS], TokenizerConfig(kind="characters"))
+    apart = prepare(config, WORDS, tokenizers=Tokenizers(other, other), **settings)
+    assert apart.train.path != first.train.path
+    assert not run.learned
+
+
+def test_no_file_is_mapped_while_it_is_replaced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows would refuse."""
+    run.prepare()
+    (run.folder / "train.tokens").write_bytes(b"damaged")
+    mapped: list[object] = []
+    closed = weakref.WeakSet[TokenFile]()
+    encode, opened = prepare_module._encode, prepare_module._open
+
+    def remember(*arguments: Any) -> TokenFile | None:
+        file = opened(*arguments)
+        if file is not None:
+            closed.add(file)
+        return file
+
+    def look(*arguments: Any) -> None:
+        mapped.extend(closed)
+        encode(*arguments)
+
+    monkeypatch.setattr(prepare_module, "_open", remember)
+    monkeypatch.setattr(prepare_module, "_encode", look)
+    run.prepare()
+    assert run.encoded
+    assert mapped == []
 
 
 def test_sources_of_the_validation_file_are_kept_out_of_training(run: Run, tmp_path: Path) -> None:

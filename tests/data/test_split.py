@@ -41,6 +41,11 @@ def test_no_source_is_on_both_sides_and_neither_side_is_empty(
     assert len(train) + len(valid) == len(each)
 
 
+def test_a_large_share_of_few_leaves_some_to_learn_from() -> None:
+    train, valid = split([pair("a", "1"), pair("b", "2")], 0.75)
+    assert (len(train), len(valid)) == (1, 1)
+
+
 @given(sources)
 def test_order_does_not_matter_and_copies_follow_their_text(each: list[str]) -> None:
     records = [pair(text, str(line)) for line, text in enumerate(each)]

@@ -1,5 +1,6 @@
 """Token files give back what was written, and refuse what was damaged."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,36 @@ def test_every_changed_byte_and_every_cut_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(whole + b"\0")
     with pytest.raises(DataError, match="bytes instead of"):
         TokenFile(path)
+
+
+def test_ids_are_counted(tmp_path: Path) -> None:
+    file = write(tmp_path / "a", [([1, 2, 2], None), ([2], None), ([9], None)])
+    assert file.counts(10, 2).tolist() == [0, 1, 3, 0, 0, 0, 0, 0, 0, 0]
+    assert file.counts(10, 100).sum() == 5
+
+
+def test_two_processes_never_write_the_same_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.tokens"
+    with TokenWriter(path, 100) as one:
+        monkeypatch.setattr("headway.data.token_file.os.getpid", lambda: 1)
+        with TokenWriter(path, 100) as other:
+            one.add([1], None, 1)
+            other.add([2, 3], None, 1)
+            one.finish("print", {"note": "ä"})
+            same(TokenFile(path), [([1], None)])
+            other.finish("print", {"note": "ä"})
+    same(TokenFile(path), [([2, 3], None)])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.tokens"]
+
+
+def test_parts_of_a_killed_process_are_removed_in_time(tmp_path: Path) -> None:
+    old, new = (tmp_path / f"a.tokens.{number}.ids.part" for number in (1, 2))
+    for part in (old, new):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    write(tmp_path / "a.tokens", [([1], None)])
+    assert new.exists(), "another process may be writing it"
+    assert not old.exists()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

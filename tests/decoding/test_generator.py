@@ -283,3 +283,18 @@ def test_tokens_that_only_the_model_knows_are_never_chosen() -> None:
         assert max(found.ids) < letters().vocab_size
         assert min(found.ids) >= 5
         assert END not in found.ids
+
+
+def test_an_overlong_prompt_has_an_end_that_fits() -> None:
+    causal = replace(tiny(0, 1), longest_target=20)
+    for config, length in ((SearchConfig(), 10), (SearchConfig(max_length=3), 17)):
+        generator = Generator(causal, config)
+        assert generator.prompt_that_fits("abcdefgh") == "abcdefgh"
+        end = generator.prompt_that_fits("ab" * 40)
+        assert end == ("ab" * 40)[-length:]
+        assert generator.generate([end])
+
+
+def test_a_prefix_is_never_lost() -> None:
+    with pytest.raises(UserError, match=r"lacks: \['9', '!'\]"):
+        Generator(tiny(1, 1)).generate(["ab"], ["a9!9"])

@@ -1,9 +1,10 @@
 """Long text is split where it hurts least, and nothing is lost."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.decoding.long_text import split_text
+from headway.decoding.long_text import longest_end, split_text
 
 TEXTS = st.text(st.sampled_from("ab .!?\n\r\t。“”)…é"), max_size=60)
 
@@ -53,3 +54,8 @@ def test_a_word_that_is_too_long_is_cut_anywhere() -> None:
 def test_a_character_that_does_not_fit_is_kept_whole() -> None:
     assert split_text("xy", lambda _: False).parts == ["x", "y"]
     assert split_text(" \n\n ", within(1)).join([]) == " \n\n "
+
+
+@pytest.mark.parametrize(("text", "most", "end"), [("abcdef", 2, "ef"), ("abc", 3, "abc"), ("abc", 0, "")])
+def test_the_longest_end_that_fits(text: str, most: int, end: str) -> None:
+    assert longest_end(text, lambda part: len(part) <= most) == end

@@ -49,7 +49,10 @@ def test_defaults_are_the_papers_base_model() -> None:
         ({"attention": {"d_key": 0}}, r"attention\.d_key = 0"),
         ({"attention": {"d_value": -4}}, r"attention\.d_value = -4"),
         ({"positions": {"max_length": 0}}, r"positions\.max_length = 0"),
-        ({"positions": {"base": 0.0}}, r"positions\.base = 0"),
+        ({"positions": {"base": 0.0}}, r"model\.positions\.base = 0"),
+        ({"norm": {"epsilon": -1.0}}, r"model\.norm\.epsilon = -1\.0: must be above 0"),
+        ({"d_model": 10**12}, r"model: with d_model = 1000000000000 .* at most 100,000,000,000"),
+        ({"encoder_layers": 10**9}, r"parameters or more"),
     ],
 )
 def test_contradictions_are_refused(fields: dict[str, Any], message: str) -> None:

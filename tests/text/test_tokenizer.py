@@ -304,3 +304,10 @@ def test_byte_level_splits_words_as_gpt_2_does() -> None:
         "▁",
         "▁stop",
     ]
+
+
+def test_what_is_unknown_is_named_once() -> None:
+    symbols = train_tokenizer(["AA B", "B K"], TokenizerConfig(kind="symbols", vocab_size=20))
+    assert symbols.unknown_in("AA X B X Y") == ["X", "Y"]
+    characters = train_tokenizer(["ab"], TokenizerConfig(kind="characters", vocab_size=20))
+    assert characters.unknown_in("axbx") == ["x"]

@@ -12,10 +12,11 @@ from safetensors.torch import save_file
 from headway.errors import FolderError
 from headway.training import checkpoint as checkpoint_module
 from headway.training.checkpoint import AVERAGE, COUNTERS, OPTIMIZER, RANDOM, WEIGHTS, Checkpoints
+from headway.training.optimizer import build_optimizer
 from headway.training.state import Counters, TrainState
 from headway.training.step import train_step
 
-from .toys import assert_same, everything, new_state, plan_of, random_batch
+from .toys import assert_same, everything, new_state, plan_of, random_batch, tiny_model
 
 FILES = [WEIGHTS, OPTIMIZER, RANDOM, COUNTERS, AVERAGE, "manifest.json"]
 
@@ -102,6 +103,51 @@ def test_the_last_and_the_best_are_kept(shelf: Shelf) -> None:
     shelf.save_at(6, best=6)
     assert shelf.checkpoints.steps() == [5, 6], "the old best one has gone"
     assert shelf.checkpoints.newest_whole() == 6
+
+
+def test_one_that_was_passed_over_costs_none_of_what_follows(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, keep_last=1)
+    shelf.save_at(100, 200)
+    damage(shelf.checkpoints.path(200) / WEIGHTS, "short")
+    shelf.save_at(120)
+    assert shelf.checkpoints.newest_whole() == 120
+    assert shelf.checkpoints.steps() == [120]
+    assert "step-00000200.aside-1" in names_in(shelf.checkpoints.folder), "it is never deleted"
+
+
+def test_no_run_goes_on_from_a_future_that_was_given_up(shelf: Shelf) -> None:
+    shelf.save_at(1, 2)
+    shelf.save_at(1)
+    assert shelf.checkpoints.newest_whole() == 1
+    assert "step-00000002.aside-1" in shelf.warnings[0]
+    shelf.save_at(2)
+    shelf.save_at(1)
+    assert "step-00000002.aside-2" in names_in(shelf.checkpoints.folder)
+
+
+def test_what_is_averaged_does_not_depend_on_other_reasons_to_save(tmp_path: Path) -> None:
+    steps = {}
+    for name, saved in {"plain": [5, 10, 15, 18], "broken": [3, 5, 7, 8, 10, 12, 15, 16, 17, 18]}.items():
+        shelf = Shelf(tmp_path / name)
+        shelf.checkpoints.every = 5
+        shelf.save_at(*saved, best=7 if 7 in saved else None)
+        steps[name] = shelf.checkpoints.to_average(3, 18)
+        assert set(shelf.checkpoints.steps()) <= {7, 10, 15, 18}, "the others have gone"
+    assert steps == {"plain": [10, 15, 18], "broken": [10, 15, 18]}
+
+
+def test_another_model_is_told_apart(shelf: Shelf) -> None:
+    shelf.checkpoints.save(trained())
+    plan = plan_of(training={"ema": 0.5})
+    model = tiny_model(tie=False)
+    other = TrainState(model, build_optimizer(model, plan.optimizer, 0.01))
+    with pytest.raises(
+        FolderError, match=r"step-00000002: the recipe's model is not that of the checkpoint: out"
+    ):
+        shelf.checkpoints.restore(other, 2)
+    shelf.checkpoints.save(trained(ema=0.0))
+    with pytest.raises(FolderError, match="holds no average"):
+        shelf.checkpoints.restore(trained(seed=1), 2)
 
 
 def test_nothing_there_is_nothing_there(shelf: Shelf) -> None:
@@ -217,6 +263,16 @@ def test_the_same_step_may_be_saved_again(shelf: Shelf) -> None:
     restored = trained(seed=3)
     shelf.checkpoints.restore(restored, 2)
     assert_same(everything(restored), everything(second))
+
+
+@pytest.mark.parametrize("how", ["gone", "short", "empty"])
+def test_the_same_step_may_be_saved_over_a_damaged_one(shelf: Shelf, how: str) -> None:
+    shelf.save_at(1)
+    damage(shelf.checkpoints.path(1) / "manifest.json", how)
+    (shelf.checkpoints.path(1) / "mine.txt").write_text("mine", "utf-8")
+    shelf.save_at(1)
+    assert shelf.checkpoints.newest_whole() == 1
+    assert names_in(shelf.checkpoints.path(1)) == sorted([*FILES, "mine.txt"])
 
 
 def test_a_leftover_of_a_killed_write_is_no_checkpoint(shelf: Shelf) -> None:

@@ -47,11 +47,6 @@ def test_matrices_alone_decay(tie: bool) -> None:
             assert model.get_parameter(name) is parameter
 
 
-def test_adam_does_not_decay() -> None:
-    groups = build_optimizer(tiny_model(), OptimizerConfig(kind="adam", weight_decay=0.3), 1e-3).param_groups
-    assert {group["weight_decay"] for group in groups} == {0.0}
-
-
 def test_settings_arrive() -> None:
     config = OptimizerConfig(beta1=0.8, beta2=0.95, epsilon=1e-7)
     optimizer = build_optimizer(tiny_model(), config, 0.25)

@@ -1,12 +1,13 @@
 """Settings that cannot be followed are refused, with the key."""
 
+import math
 from typing import Any
 
 import pytest
 
 from headway.config import from_table
 from headway.errors import RecipeError
-from headway.training.settings import StopConfig, TrainingConfig
+from headway.training.settings import OptimizerConfig, ScheduleConfig, StopConfig, TrainingConfig
 
 
 @pytest.mark.parametrize("stop", [{}, {"steps": 0}, {"steps": -1}, {"epochs": -0.5, "steps": 3}])
@@ -26,11 +27,45 @@ def test_a_run_must_end(stop: dict[str, Any]) -> None:
         ({"ema": -0.1}, r"training\.ema = -0\.1"),
         ({"final": "average", "average": 5, "keep_last": 4}, r"needs training\.keep_last of at least"),
         ({"final": "mean"}, "final"),
+        ({"samples": -1}, r"training\.samples = -1: must be at least 0"),
     ],
 )
 def test_what_cannot_be_is_refused(training: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         from_table(TrainingConfig, training)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ({"clip": -1.0}, r"optimizer\.clip = -1\.0: must be at least 0"),
+        ({"rate": -1.0}, r"optimizer\.rate = -1\.0: must be above 0"),
+        ({"rate": math.nan}, r"rate = nan: must be a finite number"),
+        ({"rate": math.inf}, r"rate = inf: must be a finite number"),
+        ({"beta1": 1.5}, r"optimizer\.beta1 = 1\.5: must be at least 0 and below 1"),
+        ({"beta2": -0.1}, r"optimizer\.beta2"),
+        ({"epsilon": 0.0}, r"optimizer\.epsilon = 0\.0: must be above 0"),
+        ({"kind": "adamw", "weight_decay": -0.1}, r"optimizer\.weight_decay = -0\.1"),
+        ({"weight_decay": 0.1}, r"optimizer\.weight_decay = 0\.1: must be 0 unless kind = 'adamw'"),
+    ],
+)
+def test_an_optimizer_that_cannot_learn_is_refused(optimizer: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        from_table(OptimizerConfig, optimizer)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ({"warmup": -1}, r"schedule\.warmup = -1: must be at least 0"),
+        ({"kind": "linear", "final": 1.5}, r"schedule\.final = 1\.5: must be from 0 to 1"),
+        ({"kind": "constant", "final": 0.5}, r"schedule\.final = 0\.5: must be 0 unless kind"),
+        ({"kind": "inverse-sqrt", "final": 0.5}, r"schedule\.final = 0\.5: must be 0 unless kind"),
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_refused(schedule: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        from_table(ScheduleConfig, schedule)
 
 
 def test_only_patience_leaves_the_end_open() -> None:

@@ -1,6 +1,5 @@
 """`headway evaluate`: figures on held-out data, with intervals and baselines."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,13 +39,11 @@ def evaluate(
     (model, *data), overrides = split_overrides(arguments, "name a model or run folder, and data")
     if not data:
         raise UserError("name the data to evaluate on, as in: headway evaluate MODEL test.tsv")
-    from rich.console import Console
-
     from headway.api import key_of, load, refuse_search
-    from headway.config import read_config
+    from headway.commands.show import put, show
     from headway.judge import judge
     from headway.launch import read_data_config
-    from headway.recipe import Recipe
+    from headway.recipe import read_whole_recipe
     from headway.run_folder import RunFolder
 
     of_data = [each for each in overrides if each.startswith("data.")]
@@ -54,7 +51,7 @@ def evaluate(
     if layout is not None:
         of_data.append(f"data.layout={layout}")
     run = RunFolder(Path(model))
-    before = read_config(Recipe, run.recipe).data if run.exists else None
+    before = read_whole_recipe(run.recipe).data if run.exists else None
     config = read_data_config(data, of_data, before)
     pipeline = load(model, device=device).with_overrides(of_search)
     other = None if against is None else load(against, device=device).with_overrides(of_search)
@@ -66,9 +63,9 @@ def evaluate(
     if output is not None:
         output.write_text("".join(f"{line}\n" for line in judged.outputs), "utf-8")
     if as_json:
-        print(judged.evaluation.to_json())
+        put(judged.evaluation.to_json())
     else:
-        Console(file=sys.stdout).print(judged.evaluation.table())
+        show(judged.evaluation.table())
 
 
 def _check_output(path: Path, architecture: str) -> None:

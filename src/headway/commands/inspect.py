@@ -23,14 +23,13 @@ def inspect(
     (thing, *more), overrides = split_overrides(arguments, needed)
     if more:
         raise UserError(f"{' '.join(more)}: {needed}")
-    from rich.console import Console
-
     from headway import overview
+    from headway.commands.show import show
     from headway.model.presets import PRESETS
     from headway.recipe import built_in_recipes
     from headway.run_folder import RunFolder
 
-    path, console = Path(thing), Console()
+    path = Path(thing)
     if RunFolder(path).exists and not RunFolder(path).is_finished:
         parts = overview.of_recipe(str(RunFolder(path).recipe), overrides)
     elif path.is_dir():
@@ -45,4 +44,4 @@ def inspect(
         hint = did_you_mean(thing, [*built_in_recipes(), *PRESETS])
         raise UserError(f"there is neither a folder, a file, a recipe nor a preset {thing!r}: {hint}")
     for part in parts:
-        console.print(part)
+        show(part)

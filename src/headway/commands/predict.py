@@ -52,6 +52,7 @@ def predict(
     if candidates < 0:
         raise UserError(f"--candidates {candidates}: ask for at least 1")
     from headway.api import load
+    from headway.commands.show import put
 
     pipeline = load(model, *(also or []), device=device)
     pipeline = pipeline.with_overrides(overrides)
@@ -70,8 +71,8 @@ def predict(
     step = 1 if _is_conversation(files) else LINES_AT_ONCE
     while some := list(islice(lines, step)):
         for answer in _answers(pipeline, some, prefix, candidates, as_json):
-            print(answer)
-        sys.stdout.flush()
+            put(answer)
+        put("", end="", flush=True)
 
 
 def input_lines(files: list[str]) -> Iterator[str]:
@@ -110,10 +111,12 @@ def _typed() -> Iterator[str]:
 
 
 def _stream(pipeline: "Pipeline", prompts: Iterable[str]) -> None:
+    from headway.commands.show import put
+
     for prompt in _prompts(pipeline, prompts):
         for piece in pipeline.stream(prompt):
-            print(piece, end="", flush=True)
-        print()
+            put(piece, end="", flush=True)
+        put("")
 
 
 def _prompts(pipeline: "Pipeline", lines: Iterable[str]) -> Iterator[str]:
@@ -122,8 +125,8 @@ def _prompts(pipeline: "Pipeline", lines: Iterable[str]) -> Iterator[str]:
         prompt = pipeline.prompt_that_fits(line)
         if prompt != line:
             print(
-                f"headway: prompt {number} is longer than the model's context: going on from its last "
-                f"{len(prompt):,} of {len(line):,} characters",
+                f"headway: line {number} of the input is longer than the model's context: "
+                f"going on from its last {len(prompt):,} of {len(line):,} characters",
                 file=sys.stderr,
             )
         yield prompt

@@ -41,7 +41,7 @@ def train(
     outcome = run_training(*things, overrides=overrides, out=out, objective=objective, say=say_on_stderr)
     folder = outcome.folder.path
     if outcome.exit_status:
-        say_on_stderr(f"{outcome.reason}; everything is saved. Go on with: headway train {folder}")
+        say_on_stderr(f"{outcome.reason}. Go on with: headway train {folder}")
         raise typer.Exit(outcome.exit_status)
     if not outcome.metrics:
         return  # it was finished before, and that has been said

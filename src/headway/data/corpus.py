@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from headway.data.input_files import InputFile, Line, input_files, read_lines
 from headway.data.layout import Layout, decide_layout
-from headway.errors import DataError, RecipeError, did_you_mean
+from headway.errors import DataError, RecipeError, did_you_mean, refuse_out_of_range
 
 MOST_HELD_OUT = 5_000
 """So many validation examples are enough, however large the corpus."""
@@ -44,14 +44,14 @@ class DataConfig:
     cache: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 < self.held_out < 1:
-            raise RecipeError(f"held_out = {self.held_out}: must lie between 0 and 1, both excluded")
-        if self.max_characters < 1:
-            raise RecipeError(f"max_characters = {self.max_characters}: must be 1 or more")
-        if min(self.max_source, self.max_target) < 0:
-            raise RecipeError("max_source and max_target must be 0 (no limit) or more")
-        if self.columns is not None and min(self.columns) < 1:
-            raise RecipeError(f"columns = {list(self.columns)}: columns are counted from 1")
+        rules = (
+            ("held_out", 0 < self.held_out < 1, "above 0 and below 1"),
+            ("max_characters", self.max_characters >= 1, "at least 1"),
+            ("max_source", self.max_source >= 0, "at least 0 (no limit)"),
+            ("max_target", self.max_target >= 0, "at least 0 (no limit)"),
+            ("columns", self.columns is None or min(self.columns) >= 1, "counted from 1"),
+        )
+        refuse_out_of_range("data", self, rules)
 
 
 class Record(NamedTuple):

@@ -7,14 +7,13 @@ import gzip
 import hashlib
 import io
 import lzma
-import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import zstandard
 
@@ -103,24 +102,28 @@ def content_hash(path: Path) -> str:
 @cache
 def standard_input() -> Path:
     """A temporary file that holds standard input, which can be read only once but is needed several times."""
-    return _copy(None if sys.stdin.isatty() else sys.stdin.buffer, "")
+    return _copy(() if sys.stdin.isatty() else _blocks(sys.stdin.buffer), "")
 
 
 @cache
 def pipe(path: Path) -> Path:
     """A temporary file that holds what came through a pipe; empty if the pipe is no more."""
     if not path.exists():
-        return _copy(None, "")
+        return _copy((), "")
     with path.open("rb") as stream:
-        return _copy(stream, "".join(path.suffixes[-2:]))
+        return _copy(_blocks(stream), "".join(path.suffixes[-2:]))
 
 
-def _copy(stream: BinaryIO | None, suffix: str) -> Path:
+def _blocks(stream: Any) -> Iterator[bytes]:
+    while block := stream.read(BLOCK):
+        yield block
+
+
+def _copy(blocks: Iterable[bytes], suffix: str) -> Path:
     with tempfile.NamedTemporaryFile(prefix="headway-", suffix=suffix, delete=False) as spool:
         path = Path(spool.name)
         atexit.register(path.unlink, missing_ok=True)
-        if stream is not None:
-            shutil.copyfileobj(stream, spool, BLOCK)
+        spool.writelines(blocks)
     return path
 
 

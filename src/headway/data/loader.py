@@ -13,7 +13,7 @@ from headway.data.epoch_plan import EpochPlan, Planning
 from headway.data.keyed_random import Draw, keyed_uniform
 from headway.data.objectives import Example, Objective
 from headway.data.packing import cut
-from headway.errors import DataError, RecipeError
+from headway.errors import DataError, RecipeError, refuse_out_of_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +32,9 @@ class BatchConfig:
     accumulate: int = 1
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("tokens", self.tokens, 1),
-            ("context", self.context, 4),
-            ("accumulate", self.accumulate, 1),
-        ):
-            if value < least:
-                raise RecipeError(f"{name} = {value}: must be at least {least}")
+        least = {"tokens": 1, "context": 4, "accumulate": 1}
+        rules = [(key, getattr(self, key) >= bound, f"at least {bound}") for key, bound in least.items()]
+        refuse_out_of_range("batch", self, rules)
 
 
 @runtime_checkable

@@ -53,7 +53,7 @@ class Masking:
     def __post_init__(self) -> None:
         for name, rate in (("rate", self.rate), ("rate_end", self.rate_end)):
             if rate is not None and not 0 < rate <= 1:
-                raise RecipeError(f"{name} = {rate}: the share of masked tokens lies above 0, at most at 1")
+                raise RecipeError(f"masking.{name} = {rate}: must be above 0 and at most 1")
         if self.vocab_size <= len(SPECIAL_TOKENS):
             raise RecipeError(f"a vocabulary of {self.vocab_size} holds no token beside the special ones")
 

@@ -50,22 +50,23 @@ def prepare(
     The tokenizers are learned on the training part alone and saved in `folder` first of all; they stay for as
     long as the recipe asks for the same, since a model may depend on them. Encoded text is made anew where
     the text, the way it is read or the tokenizers have changed, or where it is damaged; `progress` is told.
-    A folder that several runs share (`data.cache`) keeps each text in a folder of its own.
+    `tokenizers` that are given are used instead of any in the folder. A folder that several runs share
+    (`data.cache`) keeps each text in a folder of its own.
     """
     if text.source is not None and not pairs:
         raise RecipeError("text.source: a language model reads no source; leave it out")
     folder.mkdir(parents=True, exist_ok=True)
     print_of_text = text_fingerprint(data, pairs, seed, folder / "inputs.json")
     if data.cache:
-        own = [print_of_text, asdict(text), tokenizers and encoded_fingerprint("", tokenizers)]
-        folder = folder / fingerprint_of(own)[:16]
+        folder = _own_folder(folder, [print_of_text, asdict(text)], tokenizers, text, pairs)
         folder.mkdir(exist_ok=True)
     corpus = _Corpus(data, pairs, seed, progress)
-    tokenizers = tokenizers or _saved_tokenizers(folder, text, pairs) or _learn(corpus, text, folder)
+    tokenizers = tokenizers or saved_tokenizers(folder, text, pairs) or _learn(corpus, text, folder)
     expected = encoded_fingerprint(print_of_text, tokenizers)
     files = _Files(folder / "train.tokens", folder / "valid.tokens")
     opened = [_open(path, expected, progress) for path in files]
     if None in opened:
+        opened.clear()  # Windows replaces no file that is still mapped
         _encode(corpus, tokenizers, files, expected)
         opened = [TokenFile(path, verify=False) for path in files]
     train, valid = opened
@@ -108,7 +109,21 @@ class _Corpus:
         return self._held
 
 
-def _saved_tokenizers(folder: Path, text: TextConfig, pairs: bool) -> Tokenizers | None:
+def _own_folder(
+    shared: Path, asked: list[object], tokenizers: Tokenizers | None, text: TextConfig, pairs: bool
+) -> Path:
+    """The folder of one text inside a shared one; another for tokenizers that it does not have."""
+    plain = shared / fingerprint_of([*asked, None])[:16]
+    if tokenizers is None:
+        return plain
+    given = encoded_fingerprint("", tokenizers)
+    saved = saved_tokenizers(plain, text, pairs)
+    if saved is not None and encoded_fingerprint("", saved) == given:
+        return plain
+    return shared / fingerprint_of([*asked, given])[:16]
+
+
+def saved_tokenizers(folder: Path, text: TextConfig, pairs: bool) -> Tokenizers | None:
     """Those that were learned for the same recipe; a FolderError if they are damaged."""
     if read_json(folder / "text.json") != {"text": asdict(text), "pairs": pairs}:
         return None
@@ -120,17 +135,25 @@ def _saved_tokenizers(folder: Path, text: TextConfig, pairs: bool) -> Tokenizers
 
 def _learn(corpus: _Corpus, text: TextConfig, folder: Path) -> Tokenizers:
     """Learn the vocabularies on the training part and save them."""
-    (folder / "text.json").unlink(missing_ok=True)
     corpus.held_out()
     corpus.progress("learning the vocabulary")
     target = train_tokenizer(_texts(corpus, sources=corpus.pairs and text.source is None), text.target)
     source = target if corpus.pairs else None
-    target.save(folder / "tokenizer.json")
     if text.source is not None:
         source = train_tokenizer(_texts(corpus, sources=True, targets=False), text.source)
-        source.save(folder / "source_tokenizer.json")
-    write_json(folder / "text.json", {"text": asdict(text), "pairs": corpus.pairs})
+    save_tokenizers(folder, Tokenizers(source, target), text, corpus.pairs)
     return Tokenizers(source, target)
+
+
+def save_tokenizers(folder: Path, tokenizers: Tokenizers, text: TextConfig, pairs: bool) -> None:
+    """Write tokenizers where `saved_tokenizers` finds them: all of them or none."""
+    source, target = tokenizers
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "text.json").unlink(missing_ok=True)
+    target.save(folder / "tokenizer.json")
+    if source is not None and source is not target:
+        source.save(folder / "source_tokenizer.json")
+    write_json(folder / "text.json", {"text": asdict(text), "pairs": pairs})
 
 
 def _texts(corpus: _Corpus, *, sources: bool, targets: bool = True) -> Iterator[str]:

@@ -45,7 +45,7 @@ def choose_held_out(records: Iterable[Record], share: float, seed: int, place: s
     if len(counts) < 2:
         what = "holds one example" if total == 1 else f"holds {total:,} examples of one and the same text"
         raise DataError(f"{what}, of which none can be held out: give a validation file (data.valid)", place)
-    return _fill(counts, max(1, min(round(total * share), MOST_HELD_OUT)))
+    return _fill(counts, max(1, min(round(total * share), MOST_HELD_OUT, total - 1)))
 
 
 def _fill(counts: dict[int, int], wanted: int) -> frozenset[int]:

@@ -7,8 +7,10 @@ example begins; `lines`, int64 [N].
 """
 
 import json
+import os
 import shutil
 import struct
+import time
 import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -26,6 +28,8 @@ MAGIC = b"HEADWAY TOKENS 1"
 _SIZES = struct.Struct("<QQ")
 _ALIGN = 64
 _BLOCK = 1 << 22
+_ABANDONED = 24 * 3600
+"""Seconds after which a part that nobody writes to is of a process that was killed."""
 
 Integers = npt.NDArray[np.integer[Any]] | Sequence[int]
 
@@ -57,6 +61,14 @@ class TokenFile:
     def source(self, index: int, /) -> Integer[np.ndarray, " m"] | None:
         """The ids of the source; None where there are no sources."""
         return self._slice("source_ids", "source_starts", index) if "source_ids" in self._arrays else None
+
+    def counts(self, vocab_size: int, examples: int) -> Int64[np.ndarray, " V"]:
+        """How often each id occurs in the ids of so many examples, from the first on."""
+        end = int(self._arrays["starts"][min(examples, len(self))])
+        counts = np.zeros(vocab_size, dtype=np.int64)
+        for start in range(0, end, _BLOCK):
+            counts += np.bincount(self._arrays["ids"][start : min(start + _BLOCK, end)], minlength=vocab_size)
+        return counts
 
     @cached_property
     def lengths(self) -> Int64[np.ndarray, " N"]:
@@ -91,7 +103,10 @@ class TokenWriter:
         if source_vocab_size is not None:
             self._dtypes |= {"source_ids": _id_type(source_vocab_size), "source_starts": np.dtype("<i8")}
         self._ends = {"starts": 0, "source_starts": 0}
-        self._part = path.with_name(f"{path.name}.part")
+        self._part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        for left_over in path.parent.glob(f"{path.name}.*.part"):
+            if time.time() - left_over.stat().st_mtime > _ABANDONED:
+                left_over.unlink(missing_ok=True)
         self._stack = ExitStack()
         self._columns = {name: self._open_column(name) for name in self._dtypes}
         for name in self._ends.keys() & self._dtypes.keys():
@@ -136,7 +151,7 @@ class TokenWriter:
             self._part.unlink(missing_ok=True)
 
     def _open_column(self, name: str) -> BinaryIO:
-        path = self.path.with_name(f"{self.path.name}.{name}.part")
+        path = self._part.with_suffix(f".{name}.part")
         self._stack.callback(path.unlink, missing_ok=True)
         return self._stack.enter_context(path.open("w+b", buffering=1 << 16))
 

@@ -65,7 +65,7 @@ class Generator:
             yield rest
 
     def prompt_that_fits(self, prompt: str) -> str:
-        """The prompt of a causal model, or where it leaves no room to go on, its longest end that leaves some.
+        """A causal model's prompt, or where it leaves no room to go on, its longest end that leaves some.
 
         Some is what `max_length` asks for, but at most half of the context.
         """
@@ -87,9 +87,7 @@ class Generator:
             return not room or len(source.encode(part)) <= room
 
         pieces, requests = [], []
-        encoded = zip(
-            texts, prefixes, source.encode_batch(texts), target.encode_batch(prefixes), strict=True
-        )
+        encoded = zip(texts, prefixes, source.encode_batch(texts), target.encode_batch(prefixes), strict=True)
         for text, prefix, ids, start in encoded:
             if not text.strip() and not start:
                 split, parts = Pieces([], [text]), []

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from headway.api import load
-from headway.config import read_config
 from headway.demos.complete import COMPLETE
 from headway.demos.demo import Demo, Report
 from headway.demos.fill import FILL
@@ -19,7 +18,7 @@ from headway.demos.pronounce import PRONOUNCE
 from headway.demos.simplify import SIMPLIFY
 from headway.errors import FolderError
 from headway.launch import train
-from headway.recipe import Recipe
+from headway.recipe import read_whole_recipe
 from headway.run import Outcome
 from headway.run_folder import RunFolder, free_folder
 
@@ -58,7 +57,7 @@ def run_demo(demo: Demo, overrides: Sequence[str], out: Path | None, say: Say, c
 
 def data_of(demo: Demo, run: RunFolder) -> Path:
     """The data that a run was made with. Raises FolderError if it is a run of something else."""
-    train_files = read_config(Recipe, run.recipe).data.train[0]
+    train_files = read_whole_recipe(run.recipe).data.train[0]
     data = Path(train_files.removesuffix(demo.train))
     if not train_files.endswith(demo.train) or not data.name.startswith(f"{demo.recipe}-data"):
         raise FolderError(

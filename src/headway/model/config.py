@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from headway.errors import RecipeError
+from headway.errors import RecipeError, refuse_out_of_range
+
+MOST_PARAMETERS = 10**11
+"""A model that needs more is a slip of the pen; it would end in an error of memory."""
 
 Architecture = Literal["encoder-decoder", "encoder", "decoder"]
 
@@ -65,6 +68,17 @@ class TransformerConfig:
     positions: PositionConfig = field(default_factory=PositionConfig)
 
     def __post_init__(self) -> None:
+        for place, group, names in (
+            ("model", self, ("vocab_size", "source_vocab_size", "d_model", "d_ff")),
+            ("model.attention", self.attention, ("num_heads", "num_kv_heads", "d_key", "d_value")),
+            ("model.positions", self.positions, ("max_length",)),
+        ):
+            sizes = [(name, getattr(group, name)) for name in names]
+            rules = [(name, size is None or size >= 1, "at least 1") for name, size in sizes]
+            refuse_out_of_range(place, group, rules)
+        refuse_out_of_range("model.positions", self.positions, [("base", self.positions.base > 0, "above 0")])
+        refuse_out_of_range("model.norm", self.norm, [("epsilon", self.norm.epsilon > 0, "above 0")])
+        refuse_out_of_range("model", self, [("dropout", 0 <= self.dropout < 1, "at least 0 and below 1")])
         for problem in self._problems():
             raise RecipeError(problem)
 
@@ -72,25 +86,10 @@ class TransformerConfig:
         """What contradicts itself, each with the key and the remedy."""
         heads, attention = self.attention.num_heads, self.attention
         found = []
-        for place, group, names in (
-            ("model", self, ("vocab_size", "source_vocab_size", "d_model", "d_ff")),
-            ("attention", attention, ("num_heads", "num_kv_heads", "d_key", "d_value")),
-            ("positions", self.positions, ("max_length",)),
-        ):
-            sizes = {name: getattr(group, name) for name in names}
-            found += [
-                f"{place}.{k} = {n}: must be at least 1" for k, n in sizes.items() if n is not None and n < 1
-            ]
-        if self.positions.base <= 0:
-            found.append(f"positions.base = {self.positions.base}: must be above 0")
-        if found:
-            return found
         if min(self.encoder_layers, self.decoder_layers) < 0 or not (
             self.encoder_layers or self.decoder_layers
         ):
             found.append("model: give encoder_layers, decoder_layers, or both a number of at least 1")
-        if not 0 <= self.dropout < 1:
-            found.append(f"model.dropout = {self.dropout}: must be at least 0 and below 1")
         if self.d_model % heads and None in (attention.d_key, attention.d_value):
             found.append(f"model.d_model = {self.d_model} is not a multiple of attention.num_heads = {heads}")
         elif heads % self.num_kv_heads:
@@ -103,6 +102,11 @@ class TransformerConfig:
             found.append(f"sinusoidal positions come in pairs: d_model = {self.d_model} must be even")
         if self.source_vocab_size is not None and self.architecture != "encoder-decoder":
             found.append("model.source_vocab_size: only an encoder-decoder reads a source")
+        if self.fewest_parameters > MOST_PARAMETERS:
+            found.append(
+                f"model: with d_model = {self.d_model} and these layers and vocabularies it has "
+                f"{self.fewest_parameters:,} parameters or more; at most {MOST_PARAMETERS:,} are possible"
+            )
         return found
 
     @property
@@ -122,6 +126,16 @@ class TransformerConfig:
     @property
     def num_kv_heads(self) -> int:
         return self.attention.num_kv_heads or self.attention.num_heads
+
+    @property
+    def fewest_parameters(self) -> int:
+        """A lower bound that costs nothing; no model has more than a few times as many."""
+        heads = self.attention.num_heads * (self.d_key + self.d_value)
+        layers = self.encoder_layers + self.decoder_layers
+        rows = self.vocab_size + (self.source_vocab_size or 0) + layers * (2 * self.d_ff + heads)
+        if self.positions.kind == "learned":
+            rows += self.positions.max_length
+        return rows * self.d_model
 
     @property
     def shares_embeddings(self) -> bool:

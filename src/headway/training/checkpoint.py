@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,13 +29,19 @@ LARGEST_COUNTERS = 2**20
 
 
 class Checkpoints:
-    """The checkpoints of one run, named by their step: the last few, and the best."""
+    """The checkpoints of one run, named by their step: the last few regular ones, the newest, and the best.
 
-    def __init__(self, folder: Path, keep_last: int, warn: Callable[[str], None]) -> None:
-        self.folder, self.keep_last, self.warn = folder, keep_last, warn
+    Regular are multiples of `every`, whatever else makes the run save: a better validation, an interruption.
+    """
+
+    def __init__(self, folder: Path, keep_last: int, warn: Callable[[str], None], every: int = 1) -> None:
+        self.folder, self.keep_last, self.warn, self.every = folder, keep_last, warn, every
 
     def save(self, state: TrainState) -> None:
-        """Write the state; then drop checkpoints that are neither among the last nor the best."""
+        """Write the state; then drop those that need not be kept, and set aside those of later steps.
+
+        Later ones are of a future that was given up, when the run went on from an older checkpoint.
+        """
         counters = state.counters
         place = self.path(counters.step)
         with sealing(place, FORMAT, FORMAT_VERSION) as folder:
@@ -45,9 +51,26 @@ class Checkpoints:
                 save_file(state.average, folder / AVERAGE)
             save_file(_random_state(), folder / RANDOM)
             (folder / COUNTERS).write_text(json.dumps(asdict(counters), indent=2) + "\n", "utf-8")
-        for step in self.steps()[: -self.keep_last]:
-            if step != counters.best_step:
-                shutil.rmtree(self.path(step))
+        done = [step for step in self.steps() if step <= counters.step]
+        regular = [step for step in done if step % self.every == 0]
+        for step in set(done) - {*regular[-self.keep_last :], counters.best_step, counters.step}:
+            shutil.rmtree(self.path(step))
+        for step in self.steps():
+            if step > counters.step:
+                self._set_aside(self.path(step))
+
+    def to_average(self, count: int, last: int) -> list[int]:
+        """The last `count` steps of the regular ones and `last`, of which checkpoints are kept."""
+        chosen = [step for step in self.steps() if step == last or (step < last and step % self.every == 0)]
+        return chosen[-count:]
+
+    def _set_aside(self, checkpoint: Path) -> None:
+        """Rename a checkpoint so that no run goes on from it."""
+        number = 1
+        while (aside := checkpoint.with_name(f"{checkpoint.name}.aside-{number}")).exists():
+            number += 1
+        checkpoint.rename(aside)
+        self.warn(f"{checkpoint}: the run went on from an older one; it is called {aside.name} from now on")
 
     def path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}"
@@ -73,13 +96,21 @@ class Checkpoints:
         folder = self.path(step)
         check(folder)
         device = next(state.model.parameters()).device
-        set_weights(state.model, self.weights(step))
+        weights = self.weights(step)
+        _compare(weights, _parameters(state), folder)
+        if state.average is not None and not (folder / AVERAGE).is_file():
+            raise FolderError(
+                f"{folder}: holds no average of weights, which training.ema in the recipe needs"
+            )
+        set_weights(state.model, weights)
         _set_optimizer_tensors(state, _load(folder / OPTIMIZER))
         if state.average is not None:
             kept = _load(folder / AVERAGE)
             state.average = {name: kept[name].to(device) for name in state.average}
         with naming(folder / COUNTERS):
-            state.counters = from_table(Counters, read_json(folder / COUNTERS, LARGEST_COUNTERS))
+            state.counters = from_table(
+                Counters, read_json(folder / COUNTERS, LARGEST_COUNTERS), finite=False
+            )
         random = _load(folder / RANDOM)
         torch.set_rng_state(random["cpu"])
         if torch.cuda.is_available() and "cuda" in random:
@@ -95,6 +126,17 @@ def check(folder: Path) -> None:
     """Raises FolderError unless every file of the checkpoint is whole."""
     for name, expected in read_manifest(folder, FORMAT, FORMAT_VERSION).files.items():
         check_file(folder / Path(name).name, expected)
+
+
+def _compare(kept: Mapping[str, Tensor], wanted: Mapping[str, Tensor], folder: Path) -> None:
+    """Raises FolderError unless both have tensors of the same names and shapes."""
+    for name in sorted(kept.keys() | wanted.keys()):
+        there, here = (tuple(each[name].shape) if name in each else None for each in (kept, wanted))
+        if there != here:
+            raise FolderError(
+                f"{folder}: the recipe's model is not that of the checkpoint: {name} has shape "
+                f"{there or 'none'} there, and {here or 'none'} in the recipe"
+            )
 
 
 def _load(path: Path) -> dict[str, Tensor]:

@@ -16,10 +16,9 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, rate: float) -> t
     decayed = [name for name, p in named if p.ndim > 1 and id(p) not in embeddings]
     spared = [name for name, p in named if name not in set(decayed)]
     by_name = dict(named)
-    decay = config.weight_decay if config.kind == "adamw" else 0.0
     groups = [
         {"params": [by_name[name] for name in names], "names": names, "weight_decay": weight_decay}
-        for names, weight_decay in ((decayed, decay), (spared, 0.0))
+        for names, weight_decay in ((decayed, config.weight_decay), (spared, 0.0))
         if names
     ]
     fused = named[0][1].device.type in ("cpu", "cuda", "mps")

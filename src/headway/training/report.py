@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from headway.errors import UserError
 from headway.training.loop import Moment, Reporter, Validation
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -200,8 +201,12 @@ class TensorBoard:
     """Curves for TensorBoard, of the extra `tensorboard`."""
 
     def __init__(self, folder: Path, every: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ModuleNotFoundError as error:
+            raise UserError(
+                "training.tensorboard: TensorBoard is not installed; pip install 'headway[tensorboard]'"
+            ) from error
         self.writer, self.every = SummaryWriter(str(folder)), every
 
     def step(self, moment: Moment) -> None:

@@ -14,7 +14,7 @@ def peak_rate(optimizer: OptimizerConfig, schedule: ScheduleConfig, d_model: int
 
 
 def rate_factor(schedule: ScheduleConfig, step: int, progress: float) -> float:
-    """The share of the peak rate for step number `step` (from 1), `progress` in [0, 1] towards the stop."""
+    """The share of the peak rate for step number `step` (from 1), `progress` in [0, 1] before it."""
     warmup = max(1, schedule.warmup)
     rise = min(1.0, step / warmup)
     match schedule.kind:
@@ -31,7 +31,7 @@ def rate_factor(schedule: ScheduleConfig, step: int, progress: float) -> float:
 
 def check_schedule(schedule: ScheduleConfig, stop: StopConfig) -> None:
     """Raises RecipeError for a schedule that must know the end where nothing fixes it."""
-    if schedule.kind in ("cosine", "linear") and not stop.is_fixed:
+    if schedule.comes_down and not stop.is_fixed:
         raise RecipeError(
             f"schedule.kind = {schedule.kind!r} comes down to the stop: "
             "give stop.steps, epochs, tokens or minutes"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from headway.errors import RecipeError
+from headway.errors import RecipeError, refuse_out_of_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,18 @@ class OptimizerConfig:
     clip: float = 1.0
     """Largest global norm of the gradient; 0 = no clipping."""
 
+    def __post_init__(self) -> None:
+        rules = (
+            ("rate", self.rate is None or self.rate > 0, "above 0"),
+            ("beta1", 0 <= self.beta1 < 1, "at least 0 and below 1"),
+            ("beta2", 0 <= self.beta2 < 1, "at least 0 and below 1"),
+            ("epsilon", self.epsilon > 0, "above 0"),
+            ("weight_decay", self.weight_decay >= 0, "at least 0"),
+            ("weight_decay", self.kind == "adamw" or not self.weight_decay, "0 unless kind = 'adamw'"),
+            ("clip", self.clip >= 0, "at least 0"),
+        )
+        refuse_out_of_range("optimizer", self, rules)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
@@ -31,6 +43,19 @@ class ScheduleConfig:
     """Steps of warm-up (Paper §5.3)."""
     final: float = 0.0
     """Share of the peak rate at the stop, for cosine and linear."""
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("warmup", self.warmup >= 0, "at least 0"),
+            ("final", 0 <= self.final <= 1, "from 0 to 1"),
+            ("final", self.comes_down or not self.final, "0 unless kind = 'cosine' or 'linear'"),
+        )
+        refuse_out_of_range("schedule", self, rules)
+
+    @property
+    def comes_down(self) -> bool:
+        """Whether the rate comes down to `final` at the stop, which must then be known."""
+        return self.kind in ("cosine", "linear")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,26 +96,31 @@ class TrainingConfig:
     report_every: int = 10
     """Steps between lines of metrics.jsonl."""
     keep_last: int = 2
-    """Checkpoints kept, besides the best."""
+    """Checkpoints at multiples of save_every that are kept, besides the newest and the best."""
     metric: Literal["loss", "accuracy"] = "loss"
     """What validations are judged by: nats per label, or the share of labels predicted right."""
     final: Literal["best", "last", "average"] = "best"
     """Which weights become the model: of the best validation, of the last step, or averaged (Paper §6.1)."""
     average: int = 5
-    """How many of the last checkpoints are averaged, where final = "average"."""
+    """How many checkpoints are averaged, where final = "average": that of the last step, and the last ones at
+    multiples of save_every."""
     samples: int = 8
     """Held-out examples shown with their predictions at each validation."""
     tensorboard: bool = False
     """Also write curves for TensorBoard (extra `tensorboard`)."""
 
     def __post_init__(self) -> None:
+        counts = ("validate_every", "save_every", "report_every", "keep_last", "average")
+        rules = [
+            *((name, getattr(self, name) >= 1, "at least 1") for name in counts),
+            *(
+                (name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+                for name in ("label_smoothing", "ema")
+            ),
+            ("samples", self.samples >= 0, "at least 0"),
+        ]
+        refuse_out_of_range("training", self, rules)
         if self.final == "average" and self.average > self.keep_last:
             raise RecipeError(
                 f"training.average = {self.average} needs training.keep_last of at least as many checkpoints"
             )
-        for name in ("validate_every", "save_every", "report_every", "keep_last", "average"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"training.{name} = {getattr(self, name)}: must be at least 1")
-        for name in ("label_smoothing", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise RecipeError(f"training.{name} = {getattr(self, name)}: must be at least 0 and below 1")

@@ -34,6 +34,9 @@ class Counters:
     """Validations since the best one."""
     finished: str = ""
     """Why the run ended; empty while it has not."""
+    tokenizers: str = ""
+    text: str = ""
+    """Fingerprints of the tokenizers and of the encoded text with which the run began; empty = not known."""
 
     def progress(self, stop: StopConfig, batches: int) -> float:
         """How far the run is on its way to the stop, in [0, 1]; `batches` are those of this epoch."""

@@ -1,0 +1,48 @@
+"""One process at a time works in a run folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headway.errors import FolderError
+from headway.run_folder import RunFolder
+
+HOLD = "import sys; from headway.run_folder import RunFolder; from pathlib import Path\n"
+HOLD += "with RunFolder(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
+
+
+def held_by_another(folder: Path) -> "subprocess.Popen[str]":
+    pipe = subprocess.PIPE
+    other = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdin=pipe, stdout=pipe, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    return other
+
+
+def test_a_second_process_is_refused_and_told_whom_to_wait_for(tmp_path: Path) -> None:
+    other = held_by_another(tmp_path)
+    with pytest.raises(FolderError, match=f"process {other.pid} works here"), RunFolder(tmp_path).locked():
+        pass
+    other.communicate()
+    with RunFolder(tmp_path).locked():
+        assert (tmp_path / "run.lock").read_text("utf-8") == str(os.getpid())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
+    other = held_by_another(tmp_path)
+    other.kill()
+    other.communicate()
+    assert (tmp_path / "run.lock").exists()
+    with RunFolder(tmp_path).locked():
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_inside_frees_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="inside"), RunFolder(tmp_path).locked():
+        raise ValueError("inside")
+    assert list(tmp_path.iterdir()) == []
