@@ -23,7 +23,7 @@ def demo(
         typer.Argument(metavar="[KEY=VALUE…]", help="What to change in the recipe, as in model.d_model=256."),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="How long to train; default: as the recipe says, 3 or 5.")
+        float | None, typer.Option(help="How long to train; default: as the recipe says, 3.")
     ] = None,
     out: Annotated[
         Path | None,

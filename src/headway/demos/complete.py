@@ -4,14 +4,12 @@ import platform
 import re
 import sysconfig
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from headway.api import Pipeline
 from headway.demos.demo import Demo, Example, Report, held_out, spread
 from headway.demos.division import PARTS, Part, divide, ranked_by_hash
 from headway.errors import UserError
-from headway.evaluation.baselines import compressed_bits_per_byte
 from headway.judge import judge
 
 NOT_WANTED = {
@@ -112,7 +110,6 @@ def _write(folder: Path) -> list[str]:
 def _report(pipeline: Pipeline, data: Path) -> Report:
     judged = judge(pipeline, held_out(data, COMPLETE.test, COMPLETE.layout))
     texts = [file.read_text("utf-8") for file in sorted(data.glob(COMPLETE.test))]
-    systems = {**judged.evaluation.systems, "xz -9": [compressed_bits_per_byte(texts)]}
     cuts = [cut for text in texts if (cut := cut_at_definition(text)) is not None]
     chosen = [cuts[index] for index in spread(len(cuts))]
     writer = pipeline.with_search({"method": "greedy", "n_best": 1, "max_length": WRITTEN})
@@ -121,7 +118,7 @@ def _report(pipeline: Pipeline, data: Path) -> Report:
         Example(shown, text.partition("\n")[0], right)
         for (_, shown, right), text in zip(chosen, written, strict=True)
     ]
-    return Report(replace(judged.evaluation, systems=systems), examples)
+    return Report(judged.evaluation, examples)
 
 
 def _within_context(pipeline: Pipeline, prompt: str) -> str:
