@@ -9,6 +9,10 @@ from headway.data.keyed_random import Draw, keyed_order
 from headway.data.packing import Pieces, best_fit
 
 
+POOL_BATCHES = 32
+"""Rows of like length are looked for among so many batches' worth of rows, drawn at random."""
+
+
 @dataclass(frozen=True)
 class EpochPlan:
     """Pieces in the order of their rows, rows in the order of their length, batches as runs of rows."""
@@ -57,6 +61,10 @@ class Planning:
             widths = tuple(np.add.reduceat(side[order], firsts) for side in widths)
 
         by_length = _by_length(widths, counts)
+        if self.shuffle is not None:
+            # In pools, since a batch of one single length on both sides is a one-sided sample to learn from.
+            pool = np.cumsum(_widest(widths)) // (POOL_BATCHES * self.budget)
+            by_length = by_length[np.argsort(pool[by_length], kind="stable")]
         costs = _widest(widths)[by_length]
         if counts is None:
             pieces, row_starts = pieces.take(by_length), np.arange(len(costs) + 1)
