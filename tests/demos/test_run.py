@@ -83,7 +83,10 @@ def test_a_demo_ends_with_figures_baselines_examples_and_commands(name: str, tmp
     found = json.loads((out / "evaluation.json").read_text("utf-8"))
     assert {each["name"] for each in found["systems"]["model"]} == MEASURES[name]
     assert set(found["systems"]) == {"model", *BASELINES[name]}
-    for shown in (*found["systems"], "given", "predicted", "right", f"The model is in {out / 'model'}"):
+    headings = [
+        word for system in found["systems"] for word in system.split()
+    ]  # which may stand on several lines
+    for shown in (*headings, "given", "predicted", "right", f"The model is in {out / 'model'}"):
         assert shown in printed
     data = out.parent / f"demo-{name}-data"
     commands = [line.strip() for line in printed.split("Next, try")[1].splitlines() if line.strip()]

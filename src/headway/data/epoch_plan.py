@@ -8,7 +8,6 @@ from jaxtyping import Int64, Integer
 from headway.data.keyed_random import Draw, keyed_order
 from headway.data.packing import Pieces, best_fit
 
-
 POOL_BATCHES = 32
 """Rows of like length are looked for among so many batches' worth of rows, drawn at random."""
 
