@@ -8,9 +8,6 @@ from jaxtyping import Int64, Integer
 from headway.data.keyed_random import Draw, keyed_order
 from headway.data.packing import Pieces, best_fit
 
-POOL_BATCHES = 32
-"""Rows of like length are looked for among so many batches' worth of rows, drawn at random."""
-
 
 @dataclass(frozen=True)
 class EpochPlan:
@@ -60,10 +57,6 @@ class Planning:
             widths = tuple(np.add.reduceat(side[order], firsts) for side in widths)
 
         by_length = _by_length(widths, counts)
-        if self.shuffle is not None:
-            # In pools, since a batch of one single length on both sides is a one-sided sample to learn from.
-            pool = np.cumsum(_widest(widths)) // (POOL_BATCHES * self.budget)
-            by_length = by_length[np.argsort(pool[by_length], kind="stable")]
         costs = _widest(widths)[by_length]
         if counts is None:
             pieces, row_starts = pieces.take(by_length), np.arange(len(costs) + 1)
