@@ -51,7 +51,5 @@ def demo(
     outcome = run_demo(DEMOS[name], overrides, out, say_on_stderr, Console())
     if outcome.exit_status:
         folder = outcome.folder.path
-        say_on_stderr(
-            f"{outcome.reason}; everything is saved. Go on with: headway demo {name} --out {folder}"
-        )
+        say_on_stderr(f"{outcome.reason}. Go on with: headway demo {name} --out {folder}")
         raise typer.Exit(outcome.exit_status)

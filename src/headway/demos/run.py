@@ -1,10 +1,12 @@
 """From the name of a demo to a trained model and its report."""
 
+import re
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from shutil import rmtree
+from shutil import rmtree, which
 
 from rich.console import Console
 from rich.table import Table
@@ -109,7 +111,17 @@ def show(demo: Demo, report: Report, folder: Path, data: Path, console: Console)
     print_line(console, f"\nThe model is in {RunFolder(folder).model}; its data in {data}")
     console.print("\nNext, try", style="bold")
     for command in demo.commands:
-        print_line(console, f"  {command.format(run=run, data=place)}")
+        line = command.format(run=run, data=place)
+        print_line(console, f"  {re.sub(r'headway (?=predict|evaluate|inspect)', f'{program()} ', line)}")
+
+
+def program() -> str:
+    """How `headway` is called from here: by its name, or by its place where the environment is not active."""
+    beside = Path(sys.executable).with_name("headway")
+    if which("headway") or not beside.exists():
+        return "headway"
+    here = Path.cwd()
+    return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))
 
 
 def print_line(console: Console, line: str) -> None:
