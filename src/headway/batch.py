@@ -36,3 +36,7 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         source = None if self.source is None else self.source.to(device)
         return Batch(self.inputs.to(device), self.labels.to(device, non_blocking=True), source)
+
+    def without_labels(self) -> "Batch":
+        """The same, with nothing to predict: its loss and gradient are zero."""
+        return Batch(self.inputs, torch.full_like(self.labels, NO_LABEL), self.source)

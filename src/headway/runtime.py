@@ -14,6 +14,7 @@ import torch
 from headway.errors import RecipeError, refuse_out_of_range
 
 Precision = Literal["float32", "bfloat16"]
+Parallel = Literal["ddp", "fsdp"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class RuntimeConfig:
     """bfloat16 = matrix products in bfloat16, weights and everything delicate in float32."""
     threads: int = 0
     """0 = all cores."""
+    parallel: Parallel = "ddp"
+    """With several processes: ddp = each holds the whole model, fsdp = each holds a shard of it."""
 
     def __post_init__(self) -> None:
         refuse_out_of_range("runtime", self, [("threads", 0 <= self.threads <= 1024, "from 0 to 1024")])

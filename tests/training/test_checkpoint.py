@@ -11,14 +11,14 @@ from safetensors.torch import save_file
 
 from headway.errors import FolderError
 from headway.training import checkpoint as checkpoint_module
-from headway.training.checkpoint import AVERAGE, COUNTERS, OPTIMIZER, RANDOM, WEIGHTS, Checkpoints
+from headway.training.checkpoint import AVERAGE, COUNTERS, OPTIMIZER, WEIGHTS, Checkpoints
 from headway.training.optimizer import build_optimizer
 from headway.training.state import Counters, TrainState
 from headway.training.step import train_step
 
 from .toys import assert_same, everything, new_state, plan_of, random_batch, tiny_model
 
-FILES = [WEIGHTS, OPTIMIZER, RANDOM, COUNTERS, AVERAGE, "manifest.json"]
+FILES = [WEIGHTS, OPTIMIZER, COUNTERS, AVERAGE, "manifest.json"]
 
 
 def trained(seed: int = 0, steps: int = 2, ema: float = 0.5) -> TrainState:
@@ -53,10 +53,9 @@ def shelf(tmp_path: Path) -> Shelf:
 def test_a_restored_state_is_the_saved_one(shelf: Shelf, ema: float) -> None:
     saved = trained(ema=ema)
     shelf.checkpoints.save(saved)
-    expected, draws = everything(saved), torch.rand(4)
+    expected = everything(saved)
     restored = trained(seed=1, steps=3, ema=ema)
     shelf.checkpoints.restore(restored, 2)
-    assert torch.equal(torch.rand(4), draws), "random numbers go on where they were"
     assert_same(everything(restored), expected)
     assert restored.counters == saved.counters
 
@@ -208,7 +207,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-@pytest.mark.parametrize("failing", [WEIGHTS, OPTIMIZER, AVERAGE, RANDOM])
+@pytest.mark.parametrize("failing", [WEIGHTS, OPTIMIZER, AVERAGE])
 def test_a_failed_write_leaves_nothing(shelf: Shelf, failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.save_at(1)
 

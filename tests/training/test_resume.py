@@ -1,11 +1,12 @@
 """A run that was cut off and goes on is the run that never stopped, bit for bit."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from headway.training.report import MetricsFile, Reporters
 
@@ -105,18 +106,16 @@ def test_with_the_newest_damaged_the_one_before_serves(uninterrupted: Run, tmp_p
     assert_same(everything(second.state), everything(uninterrupted.state))
 
 
-def test_the_random_state_is_what_makes_it_so(uninterrupted: Run, tmp_path: Path) -> None:
-    """Without it the same run ends elsewhere: dropout is really on."""
-    first = run_in(tmp_path)
-    first.reporter.after = lambda step: setattr(first.asked, "signal", 2 if step == 6 else None)
-    first.go()
-    second, _ = go_on(tmp_path)
-    import torch
-
+def test_dropout_is_drawn_by_the_seed_and_the_step(uninterrupted: Run, tmp_path: Path) -> None:
+    """The random numbers of before do not matter; another seed ends elsewhere: dropout is really on."""
     torch.manual_seed(1234)
-    second.go()
+    same, other = run_in(tmp_path / "same"), run_in(tmp_path / "other")
+    same.go()
+    assert_same(everything(same.state), everything(uninterrupted.state))
+    other.plan = replace(other.plan, seed=1)
+    other.go()
     with pytest.raises(AssertionError):
-        assert_same(everything(second.state), everything(uninterrupted.state))
+        assert_same(everything(other.state), everything(uninterrupted.state))
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ class Draw(IntEnum):
     MASK_CHOICE = 3
     MASK_KIND = 4
     MASK_TOKEN = 5
+    DROPOUT = 6
 
 
 def keyed_bits(

@@ -1,5 +1,6 @@
 """Batches of an epoch: a pure function of (seed, epoch, number), whoever asks and from wherever."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -102,8 +103,9 @@ class Loader:
     ) -> Iterator[list[Batch]]:
         """This process's micro-batches of each optimizer step from step `start` of the epoch on.
 
-        A list may be empty where a batch has fewer rows than there are processes. `progress` tells from the
-        number of a step in this epoch how much of the training lies before it, from 0 to 1.
+        They are as many on all processes: where rows do not suffice, some hold a row without labels.
+        `progress` tells from the number of a step in this epoch how much of the training lies before it, from
+        0 to 1.
         """
         plan = self._plan(number)
         for step in range(start, len(plan)):
@@ -120,11 +122,14 @@ class Loader:
             yield from self._micro_batches(plan, step, 0, 1.0)
 
     def _micro_batches(self, plan: EpochPlan, step: int, epoch: int, progress: float) -> Iterator[Batch]:
-        own = _share(plan.batch_rows(step), self.rank, self.world)
-        parts = min(self.config.accumulate, len(own))
+        all_rows = plan.batch_rows(step)
+        own = _share(all_rows, self.rank, self.world)
+        parts = min(self.config.accumulate, math.ceil(len(all_rows) / self.world))
         for part in range(parts):
-            rows = self._rows(plan, _share(own, part, parts))
-            yield self.objective.batch(rows, self.seed, epoch, progress)
+            rows = _share(own, part, parts)
+            some = rows or all_rows[:1]
+            batch = self.objective.batch(self._rows(plan, some), self.seed, epoch, progress)
+            yield batch if rows else batch.without_labels()
 
     def _rows(self, plan: EpochPlan, rows: range) -> list[list[Example]]:
         bounds = plan.row_starts[rows.start : rows.stop + 1]
@@ -159,7 +164,7 @@ class Loader:
         if objective.reads_source:
             pieces = cut(predictions, int(predictions.max()))
             assert self.text.source_lengths is not None
-            return planning.plan(pieces, predictions, self.text.source_lengths + 1)
+            return planning.plan(pieces, predictions, self.text.source_lengths + self.objective.source_frame)
         room = config.context - objective.frame
         first = None
         if epoch is not None:

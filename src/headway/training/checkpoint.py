@@ -18,12 +18,7 @@ from headway.training.average import set_weights
 from headway.training.state import Counters, TrainState
 
 FORMAT, FORMAT_VERSION = "headway-checkpoint", 1
-WEIGHTS, OPTIMIZER, AVERAGE, RANDOM = (
-    "model.safetensors",
-    "optimizer.safetensors",
-    "average.safetensors",
-    "random.safetensors",
-)
+WEIGHTS, OPTIMIZER, AVERAGE = "model.safetensors", "optimizer.safetensors", "average.safetensors"
 COUNTERS = "state.json"
 LARGEST_COUNTERS = 2**20
 
@@ -49,7 +44,6 @@ class Checkpoints:
             save_file(_optimizer_tensors(state), folder / OPTIMIZER)
             if state.average is not None:
                 save_file(state.average, folder / AVERAGE)
-            save_file(_random_state(), folder / RANDOM)
             (folder / COUNTERS).write_text(json.dumps(asdict(counters), indent=2) + "\n", "utf-8")
         done = [step for step in self.steps() if step <= counters.step]
         regular = [step for step in done if step % self.every == 0]
@@ -92,7 +86,7 @@ class Checkpoints:
         return None
 
     def restore(self, state: TrainState, step: int) -> None:
-        """Make `state`, and the random numbers to come, what they were at this step."""
+        """Make `state` what it was at this step."""
         folder = self.path(step)
         check(folder)
         device = next(state.model.parameters()).device
@@ -111,10 +105,6 @@ class Checkpoints:
             state.counters = from_table(
                 Counters, read_json(folder / COUNTERS, LARGEST_COUNTERS), finite=False
             )
-        random = _load(folder / RANDOM)
-        torch.set_rng_state(random["cpu"])
-        if torch.cuda.is_available() and "cuda" in random:
-            torch.cuda.set_rng_state(random["cuda"])
 
     def weights(self, step: int, averaged: bool = False) -> dict[str, Tensor]:
         """The parameters by name; the exponential average of them where there is one and it is asked for."""
@@ -169,10 +159,3 @@ def _set_optimizer_tensors(state: TrainState, tensors: dict[str, Tensor]) -> Non
         # torch keeps the count of steps on the CPU unless the kernel is fused on another device
         like = by_name[name].device
         state.optimizer.state[by_name[name]][kind] = value.to(like)
-
-
-def _random_state() -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states

@@ -6,9 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+import torch
+
 from headway.batch import Batch
+from headway.data.keyed_random import Draw, keyed_bits
 from headway.runtime import Precision
 from headway.training.average import update_average, weights_of
+from headway.training.distributed import ALONE, Ranks
 from headway.training.interrupt import Interruption
 from headway.training.schedule import rate_factor
 from headway.training.settings import OptimizerConfig, ScheduleConfig, StopConfig, TrainingConfig
@@ -80,6 +85,8 @@ class Plan:
     stop: StopConfig
     peak_rate: float
     precision: Precision
+    seed: int = 0
+    ranks: Ranks = ALONE
 
 
 def is_better(metric: str, value: float, best: float | None) -> bool:
@@ -121,7 +128,7 @@ def train(
                     save(state)  # what was trained is not lost with a look at it that failed
                     raise
                 counters.finished = counters.finished or counters.reached(plan.stop, count)
-            done = bool(counters.finished or asked_to_stop)
+            done = bool(counters.finished or plan.ranks.sum([bool(asked_to_stop)])[0])
             if counters.step % plan.training.save_every == 0 or better or done:
                 save(state)
             if done:
@@ -139,6 +146,7 @@ def _one_step(
     counters.step += 1
     counters.batch += 1
     rate = plan.peak_rate * rate_factor(plan.schedule, counters.step, before)
+    torch.manual_seed(_dropout_seed(plan, counters.step))
     report = train_step(
         state,
         batches,
@@ -146,6 +154,7 @@ def _one_step(
         smoothing=plan.training.label_smoothing,
         clip=plan.optimizer.clip,
         precision=plan.precision,
+        ranks=plan.ranks,
     )
     if state.average is not None:
         update_average(state.average, state.model, plan.training.ema)
@@ -154,7 +163,8 @@ def _one_step(
     if not report.updated:
         counters.skipped += 1
         reporter.warning(f"step {counters.step}: the gradient is not finite; the step is left out")
-    counters.seconds += time.perf_counter() - start
+    # one clock for all processes, for it decides where the run ends
+    counters.seconds += plan.ranks.sum([time.perf_counter() - start if plan.ranks.is_first else 0.0])[0]
     if plan.stop.minutes:
         counters.fit.look(counters.step, counters.seconds, plan.stop.minutes)
     reporter.step(
@@ -169,6 +179,11 @@ def _one_step(
             report=report,
         )
     )
+
+
+def _dropout_seed(plan: Plan, step: int) -> int:
+    """What dropout draws from in this step and process: a key, so that nothing need be kept to resume."""
+    return int(keyed_bits(plan.seed, step, Draw.DROPOUT, np.array([plan.ranks.rank]))[0])
 
 
 def _validate(

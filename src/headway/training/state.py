@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from headway.model.architectures import Transformer
 from headway.training.settings import StopConfig
@@ -82,3 +82,10 @@ class TrainState:
     counters: Counters = field(default_factory=Counters)
     average: dict[str, Tensor] | None = None
     """Exponential moving average of the parameters, by name."""
+    spread: nn.Module | None = None
+    """What several processes call in place of the model, so that their gradients are exchanged."""
+
+    @property
+    def trainee(self) -> nn.Module:
+        """What is called in training: the model itself, where one process trains it."""
+        return self.spread or self.model

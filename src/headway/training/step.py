@@ -8,13 +8,15 @@ from torch import nn
 
 from headway.batch import NO_LABEL, Batch
 from headway.runtime import Precision, autocast
+from headway.training.distributed import ALONE, Ranks
 from headway.training.loss import token_loss
+from headway.training.parallel import whole, without_exchange
 from headway.training.state import TrainState
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step did. Means are per label of the whole step."""
+    """What one step did, over all processes. Means are per label of the whole step."""
 
     loss: float
     """Nats per label, label smoothing included."""
@@ -35,32 +37,35 @@ def train_step(
     smoothing: float,
     clip: float,
     precision: Precision,
+    ranks: Ranks = ALONE,
 ) -> StepReport:
-    """Accumulate the gradient over micro-batches, exactly as of one batch, and update (Paper §5.3).
+    """Accumulate the gradient over micro-batches and processes, exactly as of one batch, and update (§5.3).
 
     A gradient that is not finite is seen before the update, which is then left out.
     """
     model, optimizer = state.model, state.optimizer
     device = next(model.parameters()).device
-    labels = sum(int((batch.labels != NO_LABEL).sum()) for batch in batches)
-    total = torch.zeros((), device=device)
+    own = sum(int((batch.labels != NO_LABEL).sum()) for batch in batches)
+    labels = int(ranks.sum([own])[0])
+    total = torch.zeros((), device=device, dtype=torch.float64)
     correct = torch.zeros((), device=device, dtype=torch.long)
     model.train()
     optimizer.zero_grad(set_to_none=True)
     for batch in batches:
-        with autocast(device, precision):
-            loss = token_loss(model, batch.to(device), smoothing)
-        (loss.total / labels).backward()
+        with autocast(device, precision), without_exchange(state.trainee, unless=batch is batches[-1]):
+            loss = token_loss(model, batch.to(device), smoothing, state.trainee)
+            (loss.total * (ranks.world / labels)).backward()  # processes give the mean of their gradients
         total, correct = total + loss.total.detach(), correct + loss.correct
-    norm = float(nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf))
+    norm = float(whole(nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)))
     finite = math.isfinite(norm)
     if finite:
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.step()
+    all_total, all_correct = ranks.sum([float(total), float(correct)])
     return StepReport(
-        loss=float(total) / labels,
-        accuracy=float(correct) / labels,
+        loss=all_total / labels,
+        accuracy=all_correct / labels,
         labels=labels,
         norm=norm,
         clipped=bool(clip) and norm > clip,
