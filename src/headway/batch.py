@@ -20,6 +20,10 @@ class Tokens:
     ids: Int[Tensor, "B T"]
     segments: Int[Tensor, "B T"] | None = None
 
+    def rows(self, start: int, stop: int) -> "Tokens":
+        """Some of the rows."""
+        return Tokens(self.ids[start:stop], None if self.segments is None else self.segments[start:stop])
+
     def to(self, device: torch.device) -> "Tokens":
         segments = None if self.segments is None else self.segments.to(device, non_blocking=True)
         return Tokens(self.ids.to(device, non_blocking=True), segments)
@@ -40,3 +44,17 @@ class Batch:
     def without_labels(self) -> "Batch":
         """The same, with nothing to predict: its loss and gradient are zero."""
         return Batch(self.inputs, torch.full_like(self.labels, NO_LABEL), self.source)
+
+    def split(self, parts: int) -> list["Batch"]:
+        """The same rows in at most so many batches of like size."""
+        if parts == 1:
+            return [self]
+        size = -(-len(self.labels) // parts)
+        return [
+            Batch(
+                self.inputs.rows(start, start + size),
+                self.labels[start : start + size],
+                None if self.source is None else self.source.rows(start, start + size),
+            )
+            for start in range(0, len(self.labels), size)
+        ]

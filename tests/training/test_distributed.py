@@ -31,7 +31,8 @@ def train_as(ranks: Ranks, how: Parallel, steps: int, accumulate: int) -> dict[s
     model = tiny_model().double()
     trainee = spread(model, ranks, how)
     plan = plan_of(optimizer={"kind": "adamw", "weight_decay": 0.1, "clip": 0.5})
-    state = TrainState(model, build_optimizer(model, plan.optimizer, 0.01), spread=trainee)
+    optimizer = build_optimizer(model, plan.optimizer, 0.01)
+    state = TrainState(model, optimizer, ranks=ranks, spread=trainee)
     lengths = np.random.default_rng(0).integers(1, 9, 37)
     texts = InMemory([np.random.default_rng(n).integers(5, VOCABULARY, n) for n in lengths])
     config = BatchConfig(tokens=24, context=12, accumulate=accumulate)
@@ -40,9 +41,7 @@ def train_as(ranks: Ranks, how: Parallel, steps: int, accumulate: int) -> dict[s
     epoch = 0
     while len(losses) < steps:
         for batches in loader.epoch(epoch):
-            report = train_step(
-                state, batches, 0.01, smoothing=0.1, clip=0.5, precision="float32", ranks=ranks
-            )
+            report = train_step(state, batches, 0.01, smoothing=0.1, clip=0.5, precision="float32")
             losses.append(report.loss)
         epoch += 1
     return {**whole_state(model), "losses": torch.tensor(losses, dtype=torch.float64)}

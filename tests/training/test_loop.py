@@ -1,16 +1,20 @@
 """The loop stops where told, looks and saves when due, and counts what it did."""
 
 import math
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 
+from headway.batch import Batch
+from headway.training.guard import DivergedError
 from headway.training.loop import Validation, is_better
 from headway.training.schedule import rate_factor
 from headway.training.state import TrainState
 
-from .toys import RATE, Losses, assert_same, everything, run_of
+from .toys import RATE, Losses, ToyBatches, assert_same, everything, random_batch, run_of
 
 
 @pytest.mark.parametrize(
@@ -143,9 +147,53 @@ def test_a_bad_gradient_is_told_and_counted() -> None:
     run.go()
     assert run.state.counters.skipped == 1
     assert run.state.counters.step == 5
-    assert run.reporter.warnings == ["step 3: the gradient is not finite; the step is left out"]
+    [warning] = run.reporter.warnings
+    assert re.match(r"step 3: the gradient is not finite \(.*\); it is left out. epoch 0, batch 2$", warning)
     assert [moment.report.updated for moment in run.reporter.moments] == [True, True, False, True, True]
     assert all(tensor.isfinite().all() for tensor in everything(run.state).values())
+
+
+def test_too_many_bad_steps_in_a_row_end_the_run_with_the_last_good_weights_saved() -> None:
+    run = run_of(stop={"steps": 50}, training={"most_skipped": 3})
+    good: dict[str, torch.Tensor] = {}
+    weight = run.state.model.get_parameter("decoder.norm.weight")
+
+    def spoil(gradient: torch.Tensor) -> torch.Tensor:
+        if run.state.counters.step in (3, 4) or run.state.counters.step > 5:
+            return gradient * math.nan
+        good.clear()
+        return gradient
+
+    weight.register_hook(spoil)
+    run.reporter.after = lambda step: good.update(weight=weight.detach().clone()) if step == 5 else None
+    with pytest.raises(
+        DivergedError, match=r"^3 steps in a row .* step 8, .* not finite .* lower optimizer.rate"
+    ):
+        run.go()
+    assert run.state.counters.skipped == 5
+    assert run.saved == [8]
+    assert torch.equal(weight.detach(), good["weight"])
+    assert len(run.reporter.warnings) == 5
+
+
+def test_a_spike_of_the_loss_is_left_out_where_that_is_asked_for() -> None:
+    """A batch with labels that nothing explains, after many that repeat one."""
+
+    class Spiky(ToyBatches):
+        def epoch(
+            self, number: int, start: int = 0, progress: Callable[[int], float] | None = None
+        ) -> Iterator[list[Batch]]:
+            same = random_batch(0)
+            other = Batch(same.inputs, (same.labels + 3).remainder(8))
+            for batch in range(start, self.count):
+                yield [other if batch == 30 else same]
+
+    for sigma, left_out in ((0.0, 0), (4.0, 1)):
+        run = run_of(stop={"steps": 40}, training={"spike_sigma": sigma}, optimizer={"rate": 0.01})
+        run.batches = Spiky(count=50)
+        run.go()
+        assert run.state.counters.skipped == left_out
+    assert "step 31: the loss of" in run.reporter.warnings[0]
 
 
 def test_clipped_steps_are_counted() -> None:

@@ -1,12 +1,16 @@
 """One step: exact over micro-batches, clipped as told, left out where the gradient is not finite."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from headway.batch import NO_LABEL, Batch, Tokens
+from headway.model.architectures import Transformer
+from headway.training import step as step_module
+from headway.training.loss import TokenLoss
 from headway.training.optimizer import build_optimizer
 from headway.training.settings import OptimizerConfig
 from headway.training.state import TrainState
@@ -108,6 +112,38 @@ def test_a_gradient_that_is_not_finite_changes_nothing(value: float, clip: float
     hook.remove()
     assert step(state, [random_batch(1)], clip, rate=0.01).updated, "the next step is as any other"
     assert not torch.equal(weight.detach(), before["embedding.tokens.weight"])
+
+
+def test_a_batch_without_memory_is_computed_in_parts_and_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here there is memory for two rows and no more."""
+    batch = random_batch(0, rows=7)
+    expected, state = plain_state(), plain_state()
+    whole = step(expected, [batch])
+    real = step_module.token_loss
+
+    def small(model: Transformer, batch: Batch, *more: Any) -> TokenLoss:
+        if len(batch.labels) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(model, batch, *more)
+
+    monkeypatch.setattr(step_module, "token_loss", small)
+    found = step(state, [batch])
+    assert found.parts == 4
+    assert found.labels == whole.labels
+    assert found.loss == pytest.approx(whole.loss, rel=1e-6)
+    for ours, theirs in zip(state.model.parameters(), expected.model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_what_is_no_want_of_memory_and_a_row_too_large_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (RuntimeError("shapes differ"), torch.OutOfMemoryError("CUDA out of memory")):
+
+        def fail(*_: Any, error: RuntimeError = error) -> TokenLoss:
+            raise error
+
+        monkeypatch.setattr(step_module, "token_loss", fail)
+        with pytest.raises(RuntimeError, match=str(error)):
+            step(plain_state(), [random_batch(0, rows=3)])
 
 
 def test_the_rate_is_the_one_given() -> None:

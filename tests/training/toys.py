@@ -72,6 +72,9 @@ class ToyBatches:
             key = 1000 * number + 2 * index
             yield [random_batch(key, rows=1), random_batch(key + 1, rows=4, labelled=0.5)]
 
+    def where(self, epoch: int, batch: int) -> str:
+        return f"epoch {epoch}, batch {batch}"
+
 
 @dataclass
 class Recorder:

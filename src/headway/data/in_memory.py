@@ -22,6 +22,10 @@ class InMemory:
     def source_lengths(self) -> Int64[np.ndarray, " N"] | None:
         return None if self.sources is None else np.array([len(ids) for ids in self.sources], dtype=np.int64)
 
+    @property
+    def lines(self) -> Int64[np.ndarray, " N"]:
+        return np.arange(1, len(self) + 1)
+
     def __len__(self) -> int:
         return len(self.targets)
 

@@ -16,6 +16,8 @@ from headway.data.objectives import Example, Objective
 from headway.data.packing import cut
 from headway.errors import DataError, RecipeError, refuse_out_of_range
 
+LINES_SHOWN = 20
+
 
 @dataclass(frozen=True, kw_only=True)
 class BatchConfig:
@@ -49,6 +51,10 @@ class EncodedText(Protocol):
     @property
     def source_lengths(self) -> Int64[np.ndarray, " N"] | None:
         """How many ids each source has; None where there are no sources."""
+
+    @property
+    def lines(self) -> Int64[np.ndarray, " N"]:
+        """The line of its file in which each example begins, from 1."""
 
     def __len__(self) -> int: ...
 
@@ -111,6 +117,16 @@ class Loader:
         for step in range(start, len(plan)):
             share = 0.0 if progress is None else progress(step)
             yield list(self._micro_batches(plan, step, number, share))
+
+    def where(self, epoch: int, batch: int) -> str:
+        """The lines of the text that a batch is made of, in words; of many the first ones."""
+        plan = self._plan(epoch)
+        rows = plan.batch_rows(batch)
+        pieces = plan.pieces.examples[plan.row_starts[rows.start] : plan.row_starts[rows.stop]]
+        lines = np.unique(self.text.lines[pieces]).tolist()
+        shown = ", ".join(f"{line:,}" for line in lines[:LINES_SHOWN])
+        more = f" and {len(lines) - LINES_SHOWN:,} more" if len(lines) > LINES_SHOWN else ""
+        return f"Its batch is of the training text's lines {shown}{more}"
 
     def ordered(self) -> Iterator[Batch]:
         """This process's share of all examples once, from the shortest on, always cut and masked alike.

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 PATIENCE = timedelta(hours=6)
-"""How long processes wait for the first one, which prepares the text for all. A dead one is noticed at once."""
+"""How long processes wait for the first one, which prepares the text for all; a dead one is seen at once."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
-    device: torch.device = torch.device("cpu")
+    device: str = "cpu"
     """Where numbers that processes exchange must lie."""
 
     @property
@@ -45,7 +45,7 @@ class Ranks:
         if self.world == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0, device=self.device)
+        dist.broadcast_object_list(box, src=0, device=torch.device(self.device))
         return box[0]
 
     def wait(self) -> None:
@@ -72,6 +72,6 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size(), device)
+        yield Ranks(dist.get_rank(), dist.get_world_size(), device.type)
     finally:
         dist.destroy_process_group()

@@ -13,7 +13,7 @@ from headway.batch import Batch
 from headway.data.keyed_random import Draw, keyed_bits
 from headway.runtime import Precision
 from headway.training.average import update_average, weights_of
-from headway.training.distributed import ALONE, Ranks
+from headway.training.guard import DivergedError, count_step, diverged, highest_loss
 from headway.training.interrupt import Interruption
 from headway.training.schedule import rate_factor
 from headway.training.settings import OptimizerConfig, ScheduleConfig, StopConfig, TrainingConfig
@@ -30,6 +30,9 @@ class Batches(Protocol):
     def epoch(
         self, number: int, start: int = 0, progress: Callable[[int], float] | None = None
     ) -> Iterator[list[Batch]]: ...
+
+    def where(self, epoch: int, batch: int) -> str:
+        """The lines of the training text that a batch is made of, in words."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,6 @@ class Plan:
     peak_rate: float
     precision: Precision
     seed: int = 0
-    ranks: Ranks = ALONE
 
 
 def is_better(metric: str, value: float, best: float | None) -> bool:
@@ -107,7 +109,8 @@ def train(
 ) -> None:
     """Train until a limit of `plan.stop` is reached (`state.counters.finished` says which) or asked to stop.
 
-    Saves when due, after each better validation, after one that failed, and at the end.
+    Saves when due, after each better validation, after one that failed, and at the end. Raises DivergedError,
+    with the state saved, when too many steps in a row were left out.
     """
     counters = state.counters
     while not counters.finished:
@@ -118,7 +121,13 @@ def train(
 
         start = time.perf_counter()
         for micro_batches in batches.epoch(counters.epoch, counters.batch, progress):
-            _one_step(state, micro_batches, plan, count, reporter, start)
+            report = _one_step(state, micro_batches, plan, count, reporter, start)
+            if report.left_out:
+                place = batches.where(counters.epoch, counters.batch - 1)
+                reporter.warning(f"step {counters.step}: {report.left_out}; it is left out. {place}")
+                if counters.skipped_in_a_row >= plan.training.most_skipped:
+                    save(state)
+                    raise DivergedError(diverged(counters, report), micro_batches)
             counters.finished = counters.reached(plan.stop, count)
             better = False
             if counters.step % plan.training.validate_every == 0 or counters.finished:
@@ -128,7 +137,7 @@ def train(
                     save(state)  # what was trained is not lost with a look at it that failed
                     raise
                 counters.finished = counters.finished or counters.reached(plan.stop, count)
-            done = bool(counters.finished or plan.ranks.sum([bool(asked_to_stop)])[0])
+            done = bool(counters.finished or state.ranks.sum([bool(asked_to_stop)])[0])
             if counters.step % plan.training.save_every == 0 or better or done:
                 save(state)
             if done:
@@ -139,14 +148,14 @@ def train(
 
 def _one_step(
     state: TrainState, batches: list[Batch], plan: Plan, count: int, reporter: Reporter, start: float
-) -> None:
+) -> StepReport:
     """Step, count and tell; `start` is when work on this step began, its batch included."""
     counters = state.counters
     before = counters.progress(plan.stop, count)  # of this step, so that the last one still moves
     counters.step += 1
     counters.batch += 1
     rate = plan.peak_rate * rate_factor(plan.schedule, counters.step, before)
-    torch.manual_seed(_dropout_seed(plan, counters.step))
+    torch.manual_seed(_dropout_seed(plan.seed, counters.step, state.ranks.rank))
     report = train_step(
         state,
         batches,
@@ -154,17 +163,16 @@ def _one_step(
         smoothing=plan.training.label_smoothing,
         clip=plan.optimizer.clip,
         precision=plan.precision,
-        ranks=plan.ranks,
+        highest_loss=highest_loss(counters.recent_losses, plan.training.spike_sigma),
     )
     if state.average is not None:
         update_average(state.average, state.model, plan.training.ema)
     counters.tokens += report.labels
-    counters.clipped += report.clipped
-    if not report.updated:
-        counters.skipped += 1
-        reporter.warning(f"step {counters.step}: the gradient is not finite; the step is left out")
+    if report.parts > counters.parts:
+        reporter.warning(f"no memory for a batch at once: from now on it is computed in {report.parts} parts")
+    count_step(counters, report, plan.training)
     # one clock for all processes, for it decides where the run ends
-    counters.seconds += plan.ranks.sum([time.perf_counter() - start if plan.ranks.is_first else 0.0])[0]
+    counters.seconds += state.ranks.sum([time.perf_counter() - start if state.ranks.is_first else 0.0])[0]
     if plan.stop.minutes:
         counters.fit.look(counters.step, counters.seconds, plan.stop.minutes)
     reporter.step(
@@ -179,11 +187,12 @@ def _one_step(
             report=report,
         )
     )
+    return report
 
 
-def _dropout_seed(plan: Plan, step: int) -> int:
+def _dropout_seed(seed: int, step: int, rank: int) -> int:
     """What dropout draws from in this step and process: a key, so that nothing need be kept to resume."""
-    return int(keyed_bits(plan.seed, step, Draw.DROPOUT, np.array([plan.ranks.rank]))[0])
+    return int(keyed_bits(seed, step, Draw.DROPOUT, np.array([rank]))[0])
 
 
 def _validate(

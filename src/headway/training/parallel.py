@@ -31,7 +31,8 @@ def spread(model: Transformer, ranks: Ranks, how: Parallel) -> nn.Module:
         if isinstance(module, Stack):
             for layer in module.layers:
                 fully_shard(layer)
-    return fully_shard(model)
+    fully_shard(model)
+    return model
 
 
 @contextmanager

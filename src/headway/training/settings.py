@@ -104,13 +104,18 @@ class TrainingConfig:
     average: int = 5
     """How many checkpoints are averaged, where final = "average": that of the last step, and the last ones at
     multiples of save_every."""
+    spike_sigma: float = 0.0
+    """Leave out the update of a step whose loss is so many standard deviations above the mean of the last
+    hundred; 0 = never."""
+    most_skipped: int = 20
+    """The run stops when so many steps in a row were left out: not finite, or a spike."""
     samples: int = 8
     """Held-out examples shown with their predictions at each validation."""
     tensorboard: bool = False
     """Also write curves for TensorBoard (extra `tensorboard`)."""
 
     def __post_init__(self) -> None:
-        counts = ("validate_every", "save_every", "report_every", "keep_last", "average")
+        counts = ("validate_every", "save_every", "report_every", "keep_last", "average", "most_skipped")
         rules = [
             *((name, getattr(self, name) >= 1, "at least 1") for name in counts),
             *(
@@ -118,6 +123,7 @@ class TrainingConfig:
                 for name in ("label_smoothing", "ema")
             ),
             ("samples", self.samples >= 0, "at least 0"),
+            ("spike_sigma", self.spike_sigma >= 0, "at least 0"),
         ]
         refuse_out_of_range("training", self, rules)
         if self.final == "average" and self.average > self.keep_last:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from headway.model.architectures import Transformer
+from headway.training.distributed import ALONE, Ranks
 from headway.training.settings import StopConfig
 from headway.training.time_fit import TimeFit
 
@@ -27,7 +28,12 @@ class Counters:
     """Of a stop by minutes."""
     clipped: int = 0
     skipped: int = 0
-    """Steps without an update, for a gradient that was not finite."""
+    """Steps whose update was left out."""
+    skipped_in_a_row: int = 0
+    recent_losses: list[float] = field(default_factory=list)
+    """Of the last steps, where spikes are looked for."""
+    parts: int = 1
+    """In how many parts batches are computed, for want of memory."""
     best: float | None = None
     best_step: int | None = None
     without_better: int = 0
@@ -82,6 +88,8 @@ class TrainState:
     counters: Counters = field(default_factory=Counters)
     average: dict[str, Tensor] | None = None
     """Exponential moving average of the parameters, by name."""
+    ranks: Ranks = ALONE
+    """The processes that train it together."""
     spread: nn.Module | None = None
     """What several processes call in place of the model, so that their gradients are exchanged."""
 

@@ -1,6 +1,7 @@
-"""One step of the optimizer: gradients of a global batch, a finite check, clipping, the update."""
+"""One step of the optimizer: gradients of a global batch, a look at them, clipping, the update."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +9,6 @@ from torch import nn
 
 from headway.batch import NO_LABEL, Batch
 from headway.runtime import Precision, autocast
-from headway.training.distributed import ALONE, Ranks
 from headway.training.loss import token_loss
 from headway.training.parallel import whole, without_exchange
 from headway.training.state import TrainState
@@ -25,49 +25,100 @@ class StepReport:
     norm: float
     """Global norm of the gradient, before clipping."""
     clipped: bool
-    updated: bool
-    """False where the gradient was not finite and the step was skipped."""
+    left_out: str = ""
+    """Why the update was left out; empty where it was made."""
+    parts: int = 1
+    """In how many parts each micro-batch was computed, for want of memory."""
+
+    @property
+    def updated(self) -> bool:
+        return not self.left_out
 
 
 def train_step(
     state: TrainState,
-    batches: list[Batch],
+    batches: Sequence[Batch],
     rate: float,
     *,
     smoothing: float,
     clip: float,
     precision: Precision,
-    ranks: Ranks = ALONE,
+    highest_loss: float = math.inf,
 ) -> StepReport:
     """Accumulate the gradient over micro-batches and processes, exactly as of one batch, and update (§5.3).
 
-    A gradient that is not finite is seen before the update, which is then left out.
+    The loss and the gradient are looked at before the update, which is left out where they are not finite, or
+    where the loss is above `highest_loss`.
     """
-    model, optimizer = state.model, state.optimizer
-    device = next(model.parameters()).device
-    own = sum(int((batch.labels != NO_LABEL).sum()) for batch in batches)
-    labels = int(ranks.sum([own])[0])
-    total = torch.zeros((), device=device, dtype=torch.float64)
-    correct = torch.zeros((), device=device, dtype=torch.long)
+    model, ranks = state.model, state.ranks
+    labels = int(ranks.sum([sum(int((batch.labels != NO_LABEL).sum()) for batch in batches)])[0])
     model.train()
-    optimizer.zero_grad(set_to_none=True)
-    for batch in batches:
-        with autocast(device, precision), without_exchange(state.trainee, unless=batch is batches[-1]):
-            loss = token_loss(model, batch.to(device), smoothing, state.trainee)
-            (loss.total * (ranks.world / labels)).backward()  # processes give the mean of their gradients
-        total, correct = total + loss.total.detach(), correct + loss.correct
+    parts, (total, correct) = _gradients(state, batches, ranks.world / labels, smoothing, precision)
     norm = float(whole(nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)))
-    finite = math.isfinite(norm)
-    if finite:
-        for group in optimizer.param_groups:
+    loss = total / labels
+    left_out = ""
+    if not (math.isfinite(norm) and math.isfinite(loss)):
+        left_out = f"the gradient is not finite (loss {loss:.3g}, norm {norm:.3g})"
+    elif loss > highest_loss:
+        left_out = (
+            f"the loss of {loss:.3g} is far above that of the steps before ({highest_loss:.3g} at most)"
+        )
+    else:
+        for group in state.optimizer.param_groups:
             group["lr"] = rate
-        optimizer.step()
-    all_total, all_correct = ranks.sum([float(total), float(correct)])
+        state.optimizer.step()
     return StepReport(
-        loss=all_total / labels,
-        accuracy=all_correct / labels,
+        loss=loss,
+        accuracy=correct / labels,
         labels=labels,
         norm=norm,
         clipped=bool(clip) and norm > clip,
-        updated=finite,
+        left_out=left_out,
+        parts=parts,
     )
+
+
+def _gradients(
+    state: TrainState, batches: Sequence[Batch], scale: float, smoothing: float, precision: Precision
+) -> tuple[int, list[float]]:
+    """Leaves `scale` times the gradient of the summed loss; gives that sum and how many labels are right.
+
+    A batch for which there is no memory is computed again in halves, quarters and so on of its rows.
+    """
+    parts = state.counters.parts
+    while True:
+        state.optimizer.zero_grad(set_to_none=True)
+        some = [part for batch in batches for part in batch.split(parts)]
+        try:
+            return parts, _add_up(state, some, scale, smoothing, precision)
+        except RuntimeError as error:
+            if not _is_want_of_memory(error) or state.ranks.world > 1 or parts >= _rows(batches):
+                raise
+            parts *= 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _add_up(
+    state: TrainState, batches: Sequence[Batch], scale: float, smoothing: float, precision: Precision
+) -> list[float]:
+    """The summed loss in nats and the labels predicted right, of all processes; gradients are added."""
+    model = state.model
+    device = next(model.parameters()).device
+    total = torch.zeros((), device=device, dtype=torch.float64)
+    correct = torch.zeros((), device=device, dtype=torch.long)
+    for batch in batches:
+        with autocast(device, precision), without_exchange(state.trainee, unless=batch is batches[-1]):
+            loss = token_loss(model, batch.to(device), smoothing, state.trainee)
+            (loss.total * scale).backward()
+        total, correct = total + loss.total.detach(), correct + loss.correct
+    return state.ranks.sum([float(total), float(correct)])
+
+
+def _rows(batches: Sequence[Batch]) -> int:
+    return max(len(batch.labels) for batch in batches)
+
+
+def _is_want_of_memory(error: RuntimeError) -> bool:
+    """Whether it is torch's word for it: a class on a GPU, a sentence on the CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
