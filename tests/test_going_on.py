@@ -143,8 +143,7 @@ def test_learned_positions_must_reach(
 def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path) -> None:
     run = train_tiny("pairs", tmp_path, 10, *SHORT).folder
     unfinished(run)
-    (run.path / "run.lock").write_text("1", "utf-8")
-    with pytest.raises(FolderError, match="process 1 works here"):
+    with run.locked(), pytest.raises(FolderError, match="another process works here"):
         train(run.path, say=lambda line: None)
 
 

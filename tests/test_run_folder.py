@@ -1,6 +1,5 @@
 """One process at a time works in a run folder."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,13 +21,14 @@ def held_by_another(folder: Path) -> "subprocess.Popen[str]":
     return other
 
 
-def test_a_second_process_is_refused_and_told_whom_to_wait_for(tmp_path: Path) -> None:
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
     other = held_by_another(tmp_path)
-    with pytest.raises(FolderError, match=f"process {other.pid} works here"), RunFolder(tmp_path).locked():
-        pass
+    for _ in range(2):  # nor does asking free it
+        with pytest.raises(FolderError, match="another process works here"), RunFolder(tmp_path).locked():
+            pass
     other.communicate()
     with RunFolder(tmp_path).locked():
-        assert (tmp_path / "run.lock").read_text("utf-8") == str(os.getpid())
+        pass
     assert list(tmp_path.iterdir()) == []
 
 

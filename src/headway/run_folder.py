@@ -1,13 +1,16 @@
 """Where everything of a run lies."""
 
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from headway.errors import FolderError, UserError
+
+LOCK = "run.lock"
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,33 @@ class RunFolder:
     def is_finished(self) -> bool:
         return self.model.is_dir()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a process works in this folder."""
+        try:
+            return _is_alive((self.path / "run.lock").read_text("utf-8"))
+        except OSError:
+            return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Inside the block no other process can work in this folder: it gets a FolderError."""
-        lock = self.path / "run.lock"
-        descriptor = _take(lock)
+        """Inside the block no other process can work in this folder: it gets a FolderError.
+
+        The system frees a lock whose process is gone, however it went.
+        """
+        lock = FileLock(self.path / LOCK, blocking=False)
         try:
-            os.write(descriptor, str(os.getpid()).encode())
+            lock.acquire()
+        except Timeout:
+            raise FolderError(
+                f"{self.path}: another process works here and holds {LOCK}; wait for its end, or end it"
+            ) from None
+        try:
             yield
         finally:
-            os.close(descriptor)
-            lock.unlink(missing_ok=True)
+            with suppress(OSError):  # where a file that is open cannot be removed, it stays
+                (self.path / LOCK).unlink()  # while it is held: who waits for it sees that it is gone
+            lock.release()
 
     def take_back(self) -> None:
         """Remove what a run that trained nothing wrote into the folder."""
@@ -62,41 +81,6 @@ class RunFolder:
             shutil.rmtree(folder, ignore_errors=True)
         for file in ("recipe.toml", "run.json", "metrics.jsonl", "samples.jsonl"):
             (self.path / file).unlink(missing_ok=True)
-
-
-def _take(lock: Path) -> int:
-    """The descriptor of the lock file, newly made; one that a dead process left is replaced."""
-    while True:
-        try:
-            return os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            try:
-                held = lock.read_text("utf-8")
-                if os.name == "posix" and _is_alive(held):
-                    raise FolderError(
-                        f"{lock.parent}: process {held or 'unknown'} works here; wait for its end, or remove "
-                        f"{lock.name} if that is no run of Headway"
-                    ) from None
-                lock.unlink()  # elsewhere a file that is held open cannot be removed
-            except FileNotFoundError:
-                continue
-            except PermissionError as error:
-                raise FolderError(f"{lock.parent}: another process works here") from error
-
-
-def _is_alive(process: str) -> bool:
-    """Whether a process with this number runs beside this one."""
-    if not process.isdecimal():
-        return True  # it has the lock, and writes its number next
-    if int(process) == os.getpid():
-        return False  # of a machine that has started again, or a container: numbers come again
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def free_folder(name: str, below: Path = Path("runs")) -> Path:
