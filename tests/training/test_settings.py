@@ -46,7 +46,7 @@ def test_what_cannot_be_is_refused(training: dict[str, Any], message: str) -> No
         ({"beta2": -0.1}, r"optimizer\.beta2"),
         ({"epsilon": 0.0}, r"optimizer\.epsilon = 0\.0: must be above 0"),
         ({"kind": "adamw", "weight_decay": -0.1}, r"optimizer\.weight_decay = -0\.1"),
-        ({"weight_decay": 0.1}, r"optimizer\.weight_decay = 0\.1: must be 0 unless kind = 'adamw'"),
+        ({"weight_decay": 0.1}, r"optimizer\.weight_decay = 0\.1: must be 0 for kind = 'adam'"),
     ],
 )
 def test_an_optimizer_that_cannot_learn_is_refused(optimizer: dict[str, Any], message: str) -> None:

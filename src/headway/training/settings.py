@@ -8,16 +8,16 @@ from headway.errors import RecipeError, refuse_out_of_range
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Adam as in Paper §5.3, or with decoupled weight decay on matrices."""
+    """Adam as in Paper §5.3, or with decoupled weight decay on matrices, or Muon for those of the layers."""
 
-    kind: Literal["adam", "adamw"] = "adam"
+    kind: Literal["adam", "adamw", "muon"] = "adam"
     rate: float | None = None
     """Peak learning rate; None = the paper's, (d_model · warmup)^-0.5."""
     beta1: float = 0.9
     beta2: float = 0.98
     epsilon: float = 1e-9
     weight_decay: float = 0.0
-    """For adamw; matrices only, never biases, norms and embeddings."""
+    """For adamw and muon; matrices only, never biases, norms and embeddings."""
     clip: float = 1.0
     """Largest global norm of the gradient; 0 = no clipping."""
 
@@ -28,7 +28,7 @@ class OptimizerConfig:
             ("beta2", 0 <= self.beta2 < 1, "at least 0 and below 1"),
             ("epsilon", self.epsilon > 0, "above 0"),
             ("weight_decay", self.weight_decay >= 0, "at least 0"),
-            ("weight_decay", self.kind == "adamw" or not self.weight_decay, "0 unless kind = 'adamw'"),
+            ("weight_decay", self.kind != "adam" or not self.weight_decay, "0 for kind = 'adam'"),
             ("clip", self.clip >= 0, "at least 0"),
         )
         refuse_out_of_range("optimizer", self, rules)

@@ -66,7 +66,8 @@ def train_step(
     else:
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        state.optimizer.step()
+        with autocast(next(model.parameters()).device, precision):  # for an optimizer with matrix products
+            state.optimizer.step()
     return StepReport(
         loss=loss,
         accuracy=correct / labels,

@@ -1,0 +1,64 @@
+"""Muon: momentum made orthogonal, for the matrices of the layers (Jordan et al. 2024; Liu et al. 2025)."""
+
+from collections import defaultdict
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+MOMENTUM = 0.95
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the odd polynomial whose iteration brings singular values near 1 (Jordan et al. 2024)."""
+ITERATIONS = 5
+ADAM_SIZE = 0.2
+"""Root mean square of an update at rate 1, which is about that of Adam's (Liu et al. 2025, §2.2)."""
+
+
+class Muon(torch.optim.AdamW):
+    """AdamW, but for the groups with `orthogonal`: their updates are orthogonalized momentum.
+
+    Both take steps of like size, so that one rate serves for both. The gradient of orthogonal groups is used
+    up by a step.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        assert closure is None, "a closure is not asked for"
+        for group in self.param_groups:
+            if group.get("orthogonal"):
+                self._orthogonal_step(group)
+        super().step()  # passes over parameters without a gradient
+
+    def _orthogonal_step(self, group: dict[str, Any]) -> None:
+        of_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                of_shape[parameter.shape].append(parameter)
+        for shape, parameters in of_shape.items():  # equal ones at once: their products are small
+            directions = torch.stack([self._direction(parameter) for parameter in parameters])
+            size = ADAM_SIZE * max(shape) ** 0.5 * group["lr"]
+            for parameter, update in zip(parameters, orthogonalize(directions), strict=True):
+                parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-size)
+                parameter.grad = None
+
+    def _direction(self, parameter: Tensor) -> Tensor:
+        """Nesterov's momentum of one parameter, brought up to date."""
+        gradient, state = parameter.grad, self.state[parameter]
+        assert gradient is not None
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum: Tensor = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        return gradient.lerp(momentum, MOMENTUM)
+
+
+def orthogonalize(matrices: Float[Tensor, "N R C"]) -> Float[Tensor, "N R C"]:
+    """Matrices with the same singular vectors, and all singular values near 1 (between about 0.7 and 1.2)."""
+    a, b, c = COEFFICIENTS
+    x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    tall = x.shape[1] > x.shape[2]
+    x = x.mT if tall else x
+    for _ in range(ITERATIONS):
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).to(matrices.dtype)
