@@ -11,13 +11,14 @@ from safetensors.torch import save_file
 
 from headway.errors import FolderError
 from headway.training import checkpoint as checkpoint_module
-from headway.training.checkpoint import AVERAGE, COUNTERS, OPTIMIZER, WEIGHTS, Checkpoints
+from headway.training.checkpoint import COUNTERS, Checkpoints
 from headway.training.optimizer import build_optimizer
 from headway.training.state import Counters, TrainState
 from headway.training.step import train_step
 
 from .toys import assert_same, everything, new_state, plan_of, random_batch, tiny_model
 
+WEIGHTS, OPTIMIZER, AVERAGE = "model.safetensors", "optimizer.safetensors", "average.safetensors"
 FILES = [WEIGHTS, OPTIMIZER, COUNTERS, AVERAGE, "manifest.json"]
 
 

@@ -2,7 +2,9 @@
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from headway.data.loader import BatchConfig, Loader
 from headway.data.objectives import CausalObjective
 from headway.runtime import Parallel
 from headway.text.special import SpecialIds
+from headway.training.checkpoint import Checkpoints
 from headway.training.distributed import ALONE, Ranks, is_launched, joined
 from headway.training.optimizer import build_optimizer
 from headway.training.parallel import spread, whole_state
@@ -25,29 +28,42 @@ from headway.training.step import train_step
 from .toys import VOCABULARY, plan_of, tiny_model
 
 
-def train_as(ranks: Ranks, how: Parallel, steps: int, accumulate: int) -> dict[str, Tensor]:
-    """Weights after some steps in float64, of a model that every process starts alike; and the losses."""
-    torch.manual_seed(0)
-    model = tiny_model().double()
-    trainee = spread(model, ranks, how)
-    plan = plan_of(optimizer={"kind": "adamw", "weight_decay": 0.1, "clip": 0.5})
-    optimizer = build_optimizer(model, plan.optimizer, 0.01)
-    state = TrainState(model, optimizer, ranks=ranks, spread=trainee)
-    lengths = np.random.default_rng(0).integers(1, 9, 37)
-    texts = InMemory([np.random.default_rng(n).integers(5, VOCABULARY, n) for n in lengths])
-    config = BatchConfig(tokens=24, context=12, accumulate=accumulate)
-    loader = Loader(texts, CausalObjective(SpecialIds()), config, seed=1, rank=ranks.rank, world=ranks.world)
-    losses: list[float] = []
-    epoch = 0
-    while len(losses) < steps:
-        for batches in loader.epoch(epoch):
-            report = train_step(state, batches, 0.01, smoothing=0.1, clip=0.5, precision="float32")
-            losses.append(report.loss)
-        epoch += 1
-    return {**whole_state(model), "losses": torch.tensor(losses, dtype=torch.float64)}
+class Training:
+    """A tiny model in float64 that every process starts alike, and the batches that all share."""
+
+    def __init__(self, ranks: Ranks, how: Parallel, accumulate: int = 1) -> None:
+        torch.manual_seed(0)
+        model = tiny_model().double()
+        trainee = spread(model, ranks, how)
+        plan = plan_of(optimizer={"kind": "adamw", "weight_decay": 0.1, "clip": 0.5})
+        optimizer = build_optimizer(model, plan.optimizer, 0.01)
+        self.state = TrainState(model, optimizer, ranks=ranks, spread=trainee)
+        lengths = np.random.default_rng(0).integers(1, 9, 37)
+        texts = InMemory([np.random.default_rng(n).integers(5, VOCABULARY, n) for n in lengths])
+        config = BatchConfig(tokens=24, context=12, accumulate=accumulate)
+        self.loader = Loader(
+            texts, CausalObjective(SpecialIds()), config, seed=1, rank=ranks.rank, world=ranks.world
+        )
+        self.losses: list[float] = []
+
+    def go(self, steps: int) -> None:
+        """Up to so many steps in all."""
+        counters = self.state.counters
+        while True:
+            for batches in self.loader.epoch(counters.epoch, counters.batch):
+                report = train_step(self.state, batches, 0.01, smoothing=0.1, clip=0.5, precision="float32")
+                self.losses.append(report.loss)
+                counters.step, counters.batch = counters.step + 1, counters.batch + 1
+                if counters.step == steps:
+                    return
+            counters.epoch, counters.batch = counters.epoch + 1, 0
+
+    def found(self) -> dict[str, Tensor]:
+        """Weights and losses."""
+        return {**whole_state(self.state.model), "losses": torch.tensor(self.losses, dtype=torch.float64)}
 
 
-def work(rank: int, world: int, port: int, steps: int, accumulate: int, out: str) -> None:
+def work(rank: int, world: int, port: int, job: Callable[..., None], *details: Any) -> None:
     """One of the processes, as torchrun would have started it."""
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
@@ -55,12 +71,28 @@ def work(rank: int, world: int, port: int, steps: int, accumulate: int, out: str
     assert is_launched()
     with joined(torch.device("cpu")) as ranks:
         assert (ranks.rank, ranks.world, ranks.is_first) == (rank, world, rank == 0)
-        assert ranks.sum([1, rank]) == [world, sum(range(world))]
-        assert ranks.first_says(f"from {rank}") == "from 0"
-        for how in ("ddp", "fsdp"):
-            weights = train_as(ranks, how, steps, accumulate)
-            if ranks.is_first:
-                save_file(weights, f"{out}.{how}")
+        job(ranks, *details)
+
+
+def train_both_ways(ranks: Ranks, steps: int, accumulate: int, out: Path) -> None:
+    assert ranks.sum([1, ranks.rank]) == [ranks.world, sum(range(ranks.world))]
+    assert ranks.first_says(f"from {ranks.rank}") == "from 0"
+    for how in get_args(Parallel):
+        training = Training(ranks, how, accumulate)
+        training.go(steps)
+        found = training.found()
+        if ranks.is_first:
+            save_file(found, out / how)
+
+
+def go_on_and_save(ranks: Ranks, how: Parallel, steps: int, folder: Path) -> None:
+    """From the newest checkpoint, if there is one, up to so many steps."""
+    training, checkpoints = Training(ranks, how), Checkpoints(folder, 9, print)
+    newest = checkpoints.newest_whole()
+    if newest is not None:
+        checkpoints.restore(training.state, newest)
+    training.go(steps)
+    checkpoints.save(training.state)
 
 
 def free_port() -> int:
@@ -69,15 +101,22 @@ def free_port() -> int:
         return int(each.getsockname()[1])
 
 
+def together(world: int, job: Callable[..., None], *details: Any) -> None:
+    multiprocessing.spawn(work, (world, free_port(), job, *details), nprocs=world)
+
+
 def compare(tmp_path: Path, world: int, steps: int, accumulate: int) -> None:
-    alone = train_as(ALONE, "ddp", steps, 1)
-    out = str(tmp_path / "weights")
-    multiprocessing.spawn(work, (world, free_port(), steps, accumulate, out), nprocs=world)
-    for how in ("ddp", "fsdp"):
-        together = load_file(f"{out}.{how}")
-        assert together.keys() == alone.keys()
-        for name, expected in alone.items():
-            torch.testing.assert_close(together[name], expected, rtol=0, atol=1e-9, msg=f"{how} {name}")
+    alone = Training(ALONE, "ddp")
+    alone.go(steps)
+    together(world, train_both_ways, steps, accumulate, tmp_path)
+    for how in get_args(Parallel):
+        assert_close(load_file(tmp_path / how), alone.found(), how)
+
+
+def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], what: str) -> None:
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-9, msg=f"{what} {name}")
 
 
 def test_two_processes_are_one(tmp_path: Path) -> None:
@@ -88,6 +127,32 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (2, 3), (4, 2)])
 def test_any_number_of_processes_is_one_over_many_steps(tmp_path: Path, world: int, accumulate: int) -> None:
     compare(tmp_path, world, steps=200, accumulate=accumulate)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((2, "fsdp"), (1, "ddp")),
+        pytest.param((2, "fsdp"), (4, "fsdp"), marks=pytest.mark.slow),
+        pytest.param((2, "ddp"), (4, "fsdp"), marks=pytest.mark.slow),
+        pytest.param((2, "ddp"), (1, "ddp"), marks=pytest.mark.slow),
+        pytest.param((1, "ddp"), (2, "fsdp"), marks=pytest.mark.slow),
+    ],
+)
+def test_a_checkpoint_goes_on_with_any_number_of_processes(
+    tmp_path: Path, first: tuple[int, Parallel], second: tuple[int, Parallel]
+) -> None:
+    for (world, how), steps in ((first, 7), (second, 14)):
+        if world == 1:
+            go_on_and_save(ALONE, how, steps, tmp_path)
+        else:
+            together(world, go_on_and_save, how, steps, tmp_path)
+    checkpoints = Checkpoints(tmp_path, 9, print)
+    assert checkpoints.steps() == [7, 14]
+    for step in (7, 14):
+        alone = Training(ALONE, "ddp")
+        alone.go(step)
+        assert_close(checkpoints.weights(step), whole_state(alone.state.model), f"step {step}")
 
 
 def test_alone_nothing_is_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,14 +29,18 @@ def test_it_applies_a_polynomial_to_the_singular_values(shape: tuple[int, ...]) 
 
 
 def parameters() -> list[Tensor]:
-    return [torch.nn.Parameter(draw(*shape, seed=n)) for n, shape in enumerate([(6, 6), (6, 6), (4, 9), (5,)])]
+    return [
+        torch.nn.Parameter(draw(*shape, seed=n)) for n, shape in enumerate([(6, 6), (6, 6), (4, 9), (5,)])
+    ]
 
 
 def test_it_is_torchs_muon_on_matrices_and_torchs_adamw_elsewhere() -> None:
     """torch computes the products in bfloat16, ours in the type of the weights."""
     ours, theirs = parameters(), parameters()
     settings = {"lr": 0.01, "weight_decay": 0.1}
-    muon = Muon([{"params": ours[:3], "orthogonal": True}, {"params": ours[3:]}], betas=(0.9, 0.98), **settings)
+    muon = Muon(
+        [{"params": ours[:3], "orthogonal": True}, {"params": ours[3:]}], betas=(0.9, 0.98), **settings
+    )
     first = torch.optim.Muon(theirs[:3], adjust_lr_fn="match_rms_adamw", **settings)
     second = torch.optim.AdamW(theirs[3:], betas=(0.9, 0.98), **settings)
     for step in range(4):

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from headway.config import from_table
 from headway.errors import FolderError
 from headway.sealed_folder import check_file, naming, read_json, read_manifest, sealing
 from headway.training.average import set_weights
+from headway.training.distributed import Ranks
+from headway.training.parallel import as_parameter, is_sharded
+from headway.training.sharded import has_shards, load_shards, save_shards
 from headway.training.state import Counters, TrainState
 
 FORMAT, FORMAT_VERSION = "headway-checkpoint", 1
-WEIGHTS, OPTIMIZER, AVERAGE = "model.safetensors", "optimizer.safetensors", "average.safetensors"
+WEIGHTS, OPTIMIZER, AVERAGE = "model", "optimizer", "average"
+FILES = {group: f"{group}.safetensors" for group in (WEIGHTS, OPTIMIZER, AVERAGE)}
 COUNTERS = "state.json"
 LARGEST_COUNTERS = 2**20
 
@@ -34,16 +39,26 @@ class Checkpoints:
     def save(self, state: TrainState) -> None:
         """Write the state; then drop those that need not be kept, and set aside those of later steps.
 
-        Later ones are of a future that was given up, when the run went on from an older checkpoint.
+        Later ones are of a future that was given up, when the run went on from an older checkpoint. All
+        processes must call it; the first one writes, or each its shards.
         """
-        counters = state.counters
+        counters, ranks = state.counters, state.ranks
         place = self.path(counters.step)
-        with sealing(place, FORMAT, FORMAT_VERSION) as folder:
-            save_file(_parameters(state), folder / WEIGHTS)
-            save_file(_optimizer_tensors(state), folder / OPTIMIZER)
-            if state.average is not None:
-                save_file(state.average, folder / AVERAGE)
-            (folder / COUNTERS).write_text(json.dumps(asdict(counters), indent=2) + "\n", "utf-8")
+        with _sealing_together(place, ranks) as folder:
+            if is_sharded(state.model):
+                groups = _tensors(state).items()
+                save_shards(
+                    {f"{group}/{name}": t for group, some in groups for name, t in some.items()}, folder
+                )
+            elif ranks.is_first:
+                for group, tensors in _tensors(state).items():
+                    save_file(tensors, folder / FILES[group])
+            if ranks.is_first:
+                (folder / COUNTERS).write_text(json.dumps(asdict(counters), indent=2) + "\n", "utf-8")
+        if ranks.is_first:
+            self._tidy(counters)
+
+    def _tidy(self, counters: Counters) -> None:
         done = [step for step in self.steps() if step <= counters.step]
         regular = [step for step in done if step % self.every == 0]
         for step in set(done) - {*regular[-self.keep_last :], counters.best_step, counters.step}:
@@ -85,30 +100,61 @@ class Checkpoints:
         return None
 
     def restore(self, state: TrainState, step: int) -> None:
-        """Make `state` what it was at this step."""
+        """Make `state` what it was at this step, whatever the number of processes that wrote it."""
         folder = self.path(step)
         check(folder)
-        device = next(state.model.parameters()).device
-        weights = self.weights(step)
-        _compare(weights, _parameters(state), folder)
-        if state.average is not None and not (folder / AVERAGE).is_file():
+        parameters = dict(state.model.named_parameters())
+        weights = self._read(step, WEIGHTS, parameters)
+        _compare(weights, parameters, folder)
+        average = self._read(step, AVERAGE, parameters)
+        if state.average is not None and not average:
             raise FolderError(
                 f"{folder}: holds no average of weights, which training.ema in the recipe needs"
             )
         set_weights(state.model, weights)
-        _set_optimizer_tensors(state, _load(folder / OPTIMIZER))
-        if state.average is not None:
-            kept = _load(folder / AVERAGE)
-            state.average = {name: kept[name].to(device) for name in state.average}
+        state.average = None if state.average is None else average
+        for key, value in self._read(step, OPTIMIZER, parameters).items():
+            name, kind = key.rsplit("/", 1)
+            state.optimizer.state[parameters[name]][kind] = value
         with naming(folder / COUNTERS):
             state.counters = from_table(
                 Counters, read_json(folder / COUNTERS, LARGEST_COUNTERS), finite=False
             )
 
     def weights(self, step: int, averaged: bool = False) -> dict[str, Tensor]:
-        """The parameters by name; the exponential average of them where there is one and it is asked for."""
-        average = self.path(step) / AVERAGE
-        return _load(average if averaged and average.exists() else self.path(step) / WEIGHTS)
+        """The parameters by name, whole; their average where there is one and it is asked for."""
+        average = self._read(step, AVERAGE) if averaged else {}
+        return average or self._read(step, WEIGHTS)
+
+    def _read(
+        self, step: int, group: str, parameters: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """The tensors of a group: whole, or where they go with parameters laid out as those are."""
+        folder = self.path(step)
+
+        def laid_out(name: str, whole: Tensor) -> Tensor:
+            # a count of steps goes with its parameter too: it is kept on its device
+            parameter = (parameters or {}).get(name.rsplit("/", 1)[0])
+            return whole if parameter is None else as_parameter(whole, parameter)
+
+        if has_shards(folder):
+            return load_shards(folder, group, laid_out)
+        if group == AVERAGE and not (folder / FILES[group]).is_file():
+            return {}
+        return {name: laid_out(name, tensor) for name, tensor in _load(folder / FILES[group]).items()}
+
+
+@contextmanager
+def _sealing_together(place: Path, ranks: Ranks) -> Iterator[Path]:
+    """As `sealing`, for all processes: the first one seals the folder when all have written."""
+    if not ranks.is_first:
+        yield Path(ranks.first_says(None))
+        ranks.wait()
+        return
+    with sealing(place, FORMAT, FORMAT_VERSION) as folder:
+        ranks.first_says(str(folder))
+        yield folder
+        ranks.wait()
 
 
 def check(folder: Path) -> None:
@@ -133,28 +179,15 @@ def _load(path: Path) -> dict[str, Tensor]:
         return load_file(path)
 
 
-def _parameters(state: TrainState) -> dict[str, Tensor]:
-    return {name: parameter.detach().contiguous() for name, parameter in state.model.named_parameters()}
-
-
-def _optimizer_tensors(state: TrainState) -> dict[str, Tensor]:
-    """The optimizer's memory as `parameter name/kind of memory`."""
-    return {
-        f"{name}/{kind}": value.contiguous()
-        for group in state.optimizer.param_groups
-        for name, parameter in zip(group["names"], group["params"], strict=True)
-        for kind, value in state.optimizer.state[parameter].items()
+def _tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
+    """All tensors of a state by group and name; the optimizer's as `parameter name/kind of memory`."""
+    groups = {
+        WEIGHTS: {name: p.detach().contiguous() for name, p in state.model.named_parameters()},
+        OPTIMIZER: {
+            f"{name}/{kind}": value.contiguous()
+            for group in state.optimizer.param_groups
+            for name, parameter in zip(group["names"], group["params"], strict=True)
+            for kind, value in state.optimizer.state[parameter].items()
+        },
     }
-
-
-def _set_optimizer_tensors(state: TrainState, tensors: dict[str, Tensor]) -> None:
-    by_name = {
-        name: parameter
-        for group in state.optimizer.param_groups
-        for name, parameter in zip(group["names"], group["params"], strict=True)
-    }
-    for key, value in tensors.items():
-        name, kind = key.rsplit("/", 1)
-        # torch keeps the count of steps on the CPU unless the kernel is fused on another device
-        like = by_name[name].device
-        state.optimizer.state[by_name[name]][kind] = value.to(like)
+    return groups if state.average is None else {**groups, AVERAGE: state.average}

@@ -23,7 +23,7 @@ class Muon(torch.optim.AdamW):
     """
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         assert closure is None, "a closure is not asked for"
         for group in self.param_groups:
             if group.get("orthogonal"):

@@ -62,10 +62,10 @@ def whole_state(model: nn.Module) -> dict[str, Tensor]:
     return {name: whole(parameter.detach()).contiguous() for name, parameter in model.named_parameters()}
 
 
-def like(whole_tensor: Tensor, parameter: Tensor) -> Tensor:
-    """A whole tensor laid out as the parameter is: the same, or this process's shard of it."""
+def as_parameter(whole_tensor: Tensor, parameter: Tensor) -> Tensor:
+    """A whole tensor laid out as the parameter is: on its device, and of a shard this process's part."""
     tensor = whole_tensor.to(parameter.device)
-    if not hasattr(parameter, "full_tensor"):
+    if not hasattr(parameter, "full_tensor") or tensor.shape != parameter.shape:
         return tensor
     from torch.distributed.tensor import DTensor, distribute_tensor
 

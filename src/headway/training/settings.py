@@ -111,6 +111,8 @@ class TrainingConfig:
     """The run stops when so many steps in a row were left out: not finite, or a spike."""
     samples: int = 8
     """Held-out examples shown with their predictions at each validation."""
+    freeze: tuple[str, ...] = ()
+    """Parts of the model that stay as they are, by the names of their modules: "encoder", "embedding"."""
     tensorboard: bool = False
     """Also write curves for TensorBoard (extra `tensorboard`)."""
 
