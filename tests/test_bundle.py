@@ -20,6 +20,7 @@ from headway.model.architectures import build
 from headway.model.config import AttentionConfig, PositionConfig, TransformerConfig
 from headway.model_card import model_card
 from headway.text.tokenizer import Tokenizer, TokenizerConfig, Tokenizers, train_tokenizer
+from tests.text.foreign import bert, gpt2
 
 TEXT = ["to be or not to be", "that is the question"]
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "manifest.json", "README.md"}
@@ -84,6 +85,36 @@ def test_saving_and_loading_is_the_identity(bundle: Callable[[], Bundle], tmp_pa
         assert (old and old.fingerprint) == (new and new.fingerprint)
     joint = before.tokenizers.source is before.tokenizers.target
     assert (after.tokenizers.source is after.tokenizers.target) == joint
+
+
+@pytest.mark.parametrize("make", [gpt2, bert])
+def test_a_foreign_vocabulary_keeps_its_special_ids(make: Callable[[], Tokenizer], tmp_path: Path) -> None:
+    tokenizer = make()
+    shape = {"encoder_layers": 1, "decoder_layers": 0} if make is bert else {"encoder_layers": 0}
+    config = TransformerConfig(vocab_size=tokenizer.vocab_size, d_model=8, d_ff=8, **shape)
+    bundle = Bundle(config, build(config), Tokenizers(None, tokenizer), BundleInfo())
+    save_bundle(bundle, tmp_path / "model", "")
+    loaded = load_bundle(tmp_path / "model").tokenizers.target
+    assert (loaded.kind, loaded.special) == ("foreign", tokenizer.special)
+    assert loaded.fingerprint == tokenizer.fingerprint
+
+
+def test_special_ids_that_do_not_fit_are_refused(saved: Path) -> None:
+    special = {"pad": 0, "unknown": 1, "begin": None, "end": 3, "mask": None, "source_begin": None}
+    table = json.loads((saved / "config.json").read_text())
+    for change, said in (
+        (special, "special.begin"),
+        (special | {"begin": 2, "end": 10**9}, "tokenizer.json: has 1000000001 tokens"),
+        (special | {"begin": -1}, "0 or more"),
+        (special | {"start": 2}, "unknown key 'special.start'"),
+        ({"pad": "<pad>"}, "an integer"),
+    ):
+        put(saved, "config.json", json.dumps(table | {"special": change}).encode())
+        assert said in refusal(saved)
+    for name in ("special", "source_special"):
+        assert table.pop(name) is None
+    put(saved, "config.json", json.dumps(table).encode())
+    assert load_bundle(saved).tokenizers.target.kind == "characters", "as folders were written before"
 
 
 def test_the_folder_holds_what_it_should(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ from headway.errors import RecipeError, UserError
 from headway.evaluation import translation
 from headway.model.config import AttentionConfig
 from headway.recipe import Recipe, resolve
-from headway.run import Outcome, Say, start
+from headway.run import Outcome, start
+from headway.trainer import Say
 from headway.training.settings import StopConfig
 
 ROOT = Path(__file__).parents[1]
@@ -162,7 +163,7 @@ def texts_and_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start_tiny(recipe: Recipe, folder: Path, say: Say) -> Outcome:
+def start_tiny(recipe: Recipe, folder: Path, say: Say, *more: Any) -> Outcome:
     """As `start`, but one step of a model as small as can be."""
     tiny = replace(
         recipe,
@@ -179,7 +180,7 @@ def start_tiny(recipe: Recipe, folder: Path, say: Say) -> Outcome:
         search=replace(recipe.search, max_length=4),
         runtime=replace(recipe.runtime, precision="float32"),
     )
-    return start(tiny, folder, say)
+    return start(tiny, folder, say, *more)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("a step was made")
 
-    monkeypatch.setattr("headway.run.train", refuse)
+    monkeypatch.setattr("headway.trainer.train", refuse)
 
 
 SHORT = ["training.save_every=5", "training.validate_every=5", "training.samples=0"]
@@ -115,7 +115,7 @@ def test_ctrl_c_anywhere_says_how_to_go_on(
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    module = "headway.data.prepare" if place == "encode_stream" else "headway.run"
+    module = "headway.data.prepare" if place == "encode_stream" else "headway.trainer"
     with monkeypatch.context() as patched:
         patched.setattr(f"{module}.{place}", stop)
         outcome = train_tiny("pairs", tmp_path, 5, "training.samples=0")

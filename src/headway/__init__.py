@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headway.api import Pipeline, load
     from headway.errors import UserError
+    from headway.exchange import export, import_model
     from headway.launch import train
 
-__all__ = ["Pipeline", "UserError", "load", "train"]
+__all__ = ["Pipeline", "UserError", "export", "import_model", "load", "train"]
 
 _HOMES = {
     "Pipeline": "headway.api",
     "load": "headway.api",
     "UserError": "headway.errors",
+    "export": "headway.exchange",
+    "import_model": "headway.exchange",
     "train": "headway.launch",
 }
 

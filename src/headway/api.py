@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from headway.batch import Tokens
 from headway.bundle import Bundle, load_bundle
 from headway.config import apply_overrides, from_table
 from headway.decoding.batches import token_batches
@@ -23,11 +22,11 @@ from headway.decoding.score import Score, Scorer
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import pad_encoder
 from headway.errors import UserError
+from headway.inspection.record import Recording, record_attention
 from headway.model.architectures import EncoderDecoder, MaskedLM
 from headway.model.config import Architecture
 from headway.run_folder import model_folder
 from headway.runtime import choose_device
-from headway.text.tokenizer import BEGIN, END
 
 
 class Pipeline:
@@ -96,6 +95,18 @@ class Pipeline:
         found: list[Score] = Scorer(self.ensemble, self.search.batch_tokens).score(several, given)
         return found[0] if isinstance(texts, str) else found
 
+    def attend(self, text: str, output: str | None = None) -> Recording:
+        """What every head of the (first) model looks at in one pass over a text.
+
+        `text` is what the model reads; `output` what an encoder-decoder is taken to have written, by default
+        its own.
+        """
+        if self.architecture != "encoder-decoder":
+            if output is not None:
+                raise UserError("only an encoder-decoder's output is apart from what it reads")
+            return record_attention(self.bundle, None, text)
+        return record_attention(self.bundle, text, self.predict(text) if output is None else output)
+
     @cached_property
     def reader(self) -> MaskedLM | EncoderDecoder:
         """The first model, if it has an encoder to embed with."""
@@ -110,7 +121,8 @@ class Pipeline:
     def embed(self, texts: str | Sequence[str]) -> Float[np.ndarray, "*n D"]:
         """A vector for each text: the mean of the encoder's states over its tokens, <s> and </s> left out.
 
-        A text longer than the model's context is read in windows, whose tokens count alike.
+        A text longer than the model's context is read in windows, whose tokens count alike. An imported model
+        may count special tokens and scale vectors to length 1 (`meta.embeds_frame`, `meta.embeds_unit`).
         """
         several = [texts] if isinstance(texts, str) else list(texts)
         tokenizer = self.bundle.tokenizers.source or self.bundle.tokenizers.target
@@ -126,6 +138,8 @@ class Pipeline:
                 sums[text] += state.sum(axis=0)
                 counts[text] += len(state)
         means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+        if self.bundle.meta.embeds_unit:
+            means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
         return means[0] if isinstance(texts, str) else means
 
     def _windows(self, ids: list[int]) -> list[list[int]]:
@@ -136,15 +150,25 @@ class Pipeline:
         return [ids[start : start + room] for start in range(0, len(ids), room)]
 
     def _states(self, rows: Sequence[list[int]]) -> list[Float[np.ndarray, "n D"]]:
-        """The encoder's states at the tokens of each row."""
-        model, masked = self.reader, isinstance(self.reader, MaskedLM)
-        framed = [[BEGIN, *row, END] if masked else [*row, END] for row in rows]
-        tokens: Tokens = pad_encoder(framed, self.ensemble.device)
+        """The encoder's states at the tokens of each row that count for its vector."""
+        model, (source, target) = self.reader, self.bundle.tokenizers
+        around = 0
+        if isinstance(model, MaskedLM):
+            special = target.special
+            first = len(special.start([]))
+            if self.bundle.meta.embeds_frame:
+                first, around = 0, len(special.whole([]))
+            framed = [special.whole(row) for row in rows]
+            tokens = pad_encoder(framed, special.pad, self.ensemble.device)
+        else:
+            assert source is not None, "an encoder-decoder has a source tokenizer"
+            first = len(source.special.source([])) - 1
+            tokens = self.ensemble.source_tokens(rows)
         with self.ensemble.evaluating():
             hidden = model(tokens) if isinstance(model, MaskedLM) else model.encode(tokens)
-        first = 1 if masked else 0
         return [
-            h[first : first + len(row)].float().cpu().numpy() for h, row in zip(hidden, rows, strict=True)
+            h[first : first + len(row) + around].float().cpu().numpy()
+            for h, row in zip(hidden, rows, strict=True)
         ]
 
 

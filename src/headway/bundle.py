@@ -14,6 +14,7 @@ from headway.errors import FolderError
 from headway.model.architectures import CausalLM, EncoderDecoder, MaskedLM, build
 from headway.model.config import Architecture, TransformerConfig
 from headway.sealed_folder import MANIFEST, Manifest, check_file, naming, read_json, read_manifest, sealing
+from headway.text.special import SpecialIds
 from headway.text.tokenizer import Tokenizer, Tokenizers
 
 FORMAT = "headway-model"
@@ -39,6 +40,10 @@ class BundleInfo:
     """Of pairs: the output that training text has most often, which a model must beat."""
     commonest_token: int = -1
     """Of masked models: the token that training text has most often."""
+    embeds_frame: bool = False
+    """Whether a text's vector is the mean over the special tokens around it, too."""
+    embeds_unit: bool = False
+    """Whether a text's vector is scaled to length 1."""
     search: dict[str, bool | int | float | str] = field(default_factory=dict)
     """Settings of decoding that are the default for this model."""
     metrics: dict[str, float] = field(default_factory=dict)
@@ -62,6 +67,19 @@ class Bundle:
 class ConfigFile:
     model: TransformerConfig
     info: BundleInfo
+    special: SpecialIds | None = None
+    """Of the target's vocabulary, or the only one; None = those of every vocabulary learned here."""
+    source_special: SpecialIds | None = None
+    """Of the source's, where it has one of its own."""
+
+
+def config_file(bundle: Bundle) -> ConfigFile:
+    """What config.json says of a model."""
+    source, target = bundle.tokenizers
+    own = None if source is None or source is target else source.foreign_special
+    return ConfigFile(
+        model=bundle.config, info=bundle.meta, special=target.foreign_special, source_special=own
+    )
 
 
 def save_bundle(bundle: Bundle, folder: Path | str, card: str) -> None:
@@ -76,10 +94,9 @@ def save_bundle(bundle: Bundle, folder: Path | str, card: str) -> None:
             raise FolderError(f"{folder}: exists and is no model folder; choose another place or remove it")
         read_manifest(folder, FORMAT, FORMAT_VERSION)
     source, target = bundle.tokenizers
-    content = ConfigFile(model=bundle.config, info=bundle.meta)
     with sealing(folder, FORMAT, FORMAT_VERSION, unlisted=(CARD,)) as beside:
         save_model(bundle.model, str(beside / WEIGHTS))  # tied weights once
-        _write(beside / CONFIG, json.dumps(dataclasses.asdict(content), indent=2) + "\n")
+        _write(beside / CONFIG, json.dumps(dataclasses.asdict(config_file(bundle)), indent=2) + "\n")
         _write(beside / TOKENIZER, target.to_json())
         if source is not None and source is not target:
             _write(beside / SOURCE_TOKENIZER, source.to_json())
@@ -92,16 +109,21 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Bundl
     Raises FolderError, naming the file and what was expected, if it is damaged, foreign or of a newer format.
     """
     folder = Path(folder)
+    content, tokenizers = open_model_folder(folder)
+    return Bundle(
+        content.model, _read_model(folder / WEIGHTS, content.model, device), tokenizers, content.info
+    )
+
+
+def open_model_folder(folder: Path) -> tuple[ConfigFile, Tokenizers]:
+    """All of a model folder but its weights, whose file is checked. Raises FolderError as `load_bundle`."""
     manifest = _read_manifest(folder)
     for name, facts in manifest.files.items():
         check_file(folder / name, facts)
     path = folder / CONFIG
     with naming(path):
         content = from_table(ConfigFile, read_json(path, LARGEST_CONFIG), finite=False)
-    tokenizers = _read_tokenizers(folder, manifest, content.model)
-    return Bundle(
-        content.model, _read_model(folder / WEIGHTS, content.model, device), tokenizers, content.info
-    )
+    return content, _read_tokenizers(folder, manifest, content)
 
 
 def _write(path: Path, text: str) -> None:
@@ -133,10 +155,13 @@ def _is_model(folder: Path) -> bool:
     return True
 
 
-def _read_tokenizers(folder: Path, manifest: Manifest, config: TransformerConfig) -> Tokenizers:
-    target = _read_tokenizer(folder / TOKENIZER, config.vocab_size)
+def _read_tokenizers(folder: Path, manifest: Manifest, content: ConfigFile) -> Tokenizers:
+    config = content.model
+    target = _read_tokenizer(folder / TOKENIZER, config.vocab_size, content.special)
     if config.architecture != "encoder-decoder":
         return Tokenizers(None, target)
+    if target.special.begin is None:
+        raise FolderError(f"{folder / CONFIG}: special.begin: an encoder-decoder's output needs a beginning")
     if (SOURCE_TOKENIZER in manifest.files) != (config.source_vocab_size is not None):
         raise FolderError(
             f"{folder / MANIFEST}: {SOURCE_TOKENIZER} is listed if and only if {CONFIG} has a "
@@ -144,14 +169,15 @@ def _read_tokenizers(folder: Path, manifest: Manifest, config: TransformerConfig
         )
     if config.source_vocab_size is None:
         return Tokenizers(target, target)
-    return Tokenizers(_read_tokenizer(folder / SOURCE_TOKENIZER, config.source_vocab_size), target)
+    path = folder / SOURCE_TOKENIZER
+    return Tokenizers(_read_tokenizer(path, config.source_vocab_size, content.source_special), target)
 
 
-def _read_tokenizer(path: Path, vocab_size: int) -> Tokenizer:
+def _read_tokenizer(path: Path, vocab_size: int, special: SpecialIds | None) -> Tokenizer:
     if path.stat().st_size > LARGEST_TOKENIZER:
         raise FolderError(f"{path}: expected at most {LARGEST_TOKENIZER:,} bytes")
     with naming(path):
-        tokenizer = Tokenizer.from_json(path.read_text("utf-8"))
+        tokenizer = Tokenizer.from_json(path.read_text("utf-8"), special)
     if tokenizer.vocab_size > vocab_size:
         raise FolderError(
             f"{path}: has {tokenizer.vocab_size} tokens where {CONFIG} expects at most {vocab_size}"

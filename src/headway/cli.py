@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from headway.commands import demo, evaluate, inspect, predict, train
+from headway.commands import attend, demo, evaluate, export, import_model, inspect, predict, serve, train
 
 
 class Verbs(TyperGroup):
@@ -31,4 +31,8 @@ app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
 app.command("inspect")(inspect.inspect)
+app.command("attend")(attend.attend)
+app.command("export")(export.export)
+app.command("import")(import_model.import_model)
 app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)

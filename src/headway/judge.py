@@ -28,7 +28,6 @@ from headway.evaluation.exact import (
 from headway.evaluation.language import bits_per_byte, masked_accuracy, perplexity, unknown_tokens
 from headway.evaluation.result import Comparison, Evaluation, Measure
 from headway.evaluation.translation import compare_translations, translation_measures
-from headway.text.tokenizer import UNKNOWN
 
 NAMES = ("model", "other")
 """What the one or two models are called in an evaluation."""
@@ -124,7 +123,7 @@ class Scored(NamedTuple):
     """With the </s> of each."""
     unknown: Int[np.ndarray, "N"]
     is_lossless: bool
-    """Whether its tokens hold all of the text, so that what they cost is what the text costs."""
+    """Whether its scored tokens hold all of the text, so that what they cost is what the text costs."""
 
 
 def judge_causal(pipelines: Sequence[Pipeline], texts: Sequence[str]) -> Evaluation:
@@ -171,7 +170,7 @@ def judge_masked(pipelines: Sequence[Pipeline], texts: Sequence[str]) -> Evaluat
 
     found = [correct(guess) for guess in guesses]
     systems = {name: [masked_accuracy(each, hidden)] for name, each in zip(NAMES, found, strict=False)}
-    unknown = np.array([(ids == UNKNOWN).sum() for ids in encoded])
+    unknown = np.array([np.count_nonzero(ids == tokenizer.special.unknown) for ids in encoded])
     if unknown.any():
         systems["model"].append(unknown_tokens(unknown, np.array([len(ids) for ids in encoded])))
     commonest = pipelines[0].bundle.meta.commonest_token
@@ -185,13 +184,14 @@ def judge_masked(pipelines: Sequence[Pipeline], texts: Sequence[str]) -> Evaluat
 
 
 def _scored(pipeline: Pipeline, texts: Sequence[str]) -> Scored:
-    decode = pipeline.bundle.tokenizers.target.decode
+    tokenizer = pipeline.bundle.tokenizers.target
     scores: list[Score] = pipeline.score(texts)
     return Scored(
         np.array([score.total for score in scores]),
         np.array([len(score.log_probs) for score in scores]),
-        np.array([score.ids.count(UNKNOWN) for score in scores]),
-        all(decode(score.ids) == text for score, text in zip(scores, texts, strict=True)),
+        np.array([sum(index == tokenizer.special.unknown for index in score.ids) for score in scores]),
+        tokenizer.special.begin is not None
+        and all(tokenizer.decode(score.ids) == text for score, text in zip(scores, texts, strict=True)),
     )
 
 
@@ -212,7 +212,8 @@ def _guessed(
     tokenizer, search = pipelines[0].bundle.tokenizers.target, pipelines[0].search
     context = min(pipeline.ensemble.context or 256 for pipeline in pipelines)
     config = BatchConfig(tokens=max(search.batch_tokens, context), context=context)
-    loader = Loader(InMemory(list(encoded)), MaskedObjective(tokenizer.vocab_size), config, seed=0)
+    objective = MaskedObjective(tokenizer.special, tokenizer.vocab_size)
+    loader = Loader(InMemory(list(encoded)), objective, config, seed=0)
     guesses: list[list[int]] = [[] for _ in pipelines]
     labels: list[int] = []
     places: list[int] = []

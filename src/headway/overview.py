@@ -11,6 +11,7 @@ from rich.table import Table
 from headway.bundle import load_bundle
 from headway.config import apply_overrides, from_table
 from headway.errors import RecipeError
+from headway.interop.compatibility import verdicts
 from headway.model.architectures import Transformer, build
 from headway.model.config import TransformerConfig
 from headway.model.presets import merged, preset
@@ -60,6 +61,7 @@ def of_recipe(name: str, overrides: Sequence[str]) -> Iterator[Table | str]:
         "stop": ", ".join(f"{key} {value:g}" for key, value in asdict(recipe.stop).items() if value),
     }
     yield _table("training", facts)
+    yield _exports(recipe.model)
 
 
 def of_preset(name: str, overrides: Sequence[str]) -> Iterator[Table | str]:
@@ -74,6 +76,7 @@ def of_preset(name: str, overrides: Sequence[str]) -> Iterator[Table | str]:
     yield f"{name}: {config.architecture}, with a vocabulary of {config.vocab_size:,}"
     yield _shape(config)
     yield _parameters(model)
+    yield _exports(config)
     if name in PAPER_MILLIONS:
         ours = sum(p.numel() for p in model.parameters()) / 1e6
         paper = PAPER_MILLIONS[name]
@@ -97,6 +100,7 @@ def of_model(folder: Path) -> Iterator[Table | str]:
         facts["longest target or row in training"] = f"{bundle.meta.longest_target:,} tokens"
     facts |= {f"held-out {name}": f"{value:.4g}" for name, value in bundle.meta.metrics.items()}
     yield _table("text and metrics", facts)
+    yield _exports(bundle.config)
 
 
 def _shape(config: TransformerConfig) -> Table:
@@ -120,6 +124,20 @@ def _parameters(model: Transformer) -> Table:
         tied = "" if own or not any(True for _ in part.parameters()) else "  (tied)"
         table.add_row(name + tied, f"{sum(p.numel() for p in own):,}")
     table.add_row("all", f"{sum(p.numel() for p in model.parameters()):,}", style="bold")
+    return table
+
+
+def _exports(config: TransformerConfig) -> Table:
+    """Where the model can be exported, why not, and what would change that."""
+    table = Table(title="exports", title_justify="left")
+    for column in ("target", "possible", "as, or why not", "what to change"):
+        table.add_column(column, overflow="fold")
+    for verdict in verdicts(config):
+        reasons = "; ".join(rule.reason for rule in verdict.broken)
+        nearest = f"{verdict.holder} comes nearest, but {reasons}" if verdict.holder else reasons
+        why = verdict.holder if verdict.possible else nearest
+        changes = " ".join(rule.change for rule in verdict.broken if rule.change)
+        table.add_row(verdict.target, "yes" if verdict.possible else "no", why, changes)
     return table
 
 

@@ -15,6 +15,7 @@ from headway.errors import RecipeError, did_you_mean, refuse_out_of_range
 from headway.model.config import TransformerConfig
 from headway.model.presets import merged, preset
 from headway.runtime import RuntimeConfig
+from headway.start_from import started
 from headway.text.tokenizer import TextConfig, TokenizerConfig
 from headway.training.schedule import check_schedule
 from headway.training.settings import OptimizerConfig, ScheduleConfig, StopConfig, TrainingConfig
@@ -48,6 +49,8 @@ class Recipe:
     preset: str = "paper-base"
     """The model that the `model` table changes."""
     seed: int = 1
+    start_from: str | None = None
+    """A model or run folder whose weights, shape and vocabularies the run starts from; None = fresh ones."""
     text: TextConfig = field(default_factory=TextConfig)
     model: TransformerConfig
     """Its vocabulary sizes are upper bounds until the tokenizers are trained."""
@@ -79,10 +82,16 @@ def built_in_recipes() -> list[str]:
     )
 
 
-def read_recipe(name: str | Path, overrides: Sequence[str] = (), changes: Table | None = None) -> Recipe:
+def read_recipe(
+    name: str | Path,
+    overrides: Sequence[str] = (),
+    changes: Table | None = None,
+    without: Sequence[str] = (),
+) -> Recipe:
     """The recipe in a file, or a built-in one by name, with a table of changes and `key=value` put in.
 
-    Raises RecipeError for what cannot be followed, naming the key, and the file where that is to blame.
+    `without` are keys and tables of the file that do not count. Raises RecipeError for what cannot be
+    followed, naming the key, and the file where that is to blame.
     """
     path = Path(name)
     if path.suffix != ".toml" and not path.exists():
@@ -90,7 +99,8 @@ def read_recipe(name: str | Path, overrides: Sequence[str] = (), changes: Table 
             hint = did_you_mean(str(name), built_in_recipes())
             raise RecipeError(f"there is neither a file nor a built-in recipe {str(name)!r}: {hint}")
         path = Path(str(BUILT_IN / f"{name}.toml"))
-    table = merged(read_toml(path), changes or {})
+    held = {key: value for key, value in read_toml(path).items() if key not in without}
+    table = merged(held, changes or {})
     changed = apply_overrides(Recipe, table, overrides)
     try:
         return resolve(changed)
@@ -101,7 +111,11 @@ def read_recipe(name: str | Path, overrides: Sequence[str] = (), changes: Table 
 
 
 def resolve(table: Table) -> Recipe:
-    """The recipe that a table describes, with its preset's fields filled in below its own."""
+    """The recipe that a table describes, with its preset's fields, or those of the model that it starts from,
+    filled in below its own.
+    """
+    if isinstance(table.get("start_from"), str):
+        return from_table(Recipe, started(table))
     name, model = table.get("preset", Recipe.preset), table.get("model", {})
     if isinstance(model, Mapping):
         for key, side in DECIDED_LATER.items():
@@ -113,8 +127,13 @@ def resolve(table: Table) -> Recipe:
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """The whole recipe as TOML, every value spelled out but those that the tokenizers decide."""
+    """The whole recipe as TOML, every value spelled out but those that the tokenizers decide.
+
+    Of a run that starts from a model, those that make its vocabularies are left out instead.
+    """
     table = table_of(recipe)
+    if recipe.start_from is not None:
+        return tomli_w.dumps({key: value for key, value in table.items() if key not in ("text", "preset")})
     table["model"] = {key: value for key, value in table["model"].items() if key not in DECIDED_LATER}
     return tomli_w.dumps(table)
 
@@ -123,7 +142,7 @@ def read_whole_recipe(path: Path) -> Recipe:
     """The recipe in a file that holds a `recipe_text`: its preset has nothing left to fill in."""
     table = read_toml(path)
     model = table.get("model", {})
-    if isinstance(model, Mapping):
+    if isinstance(model, Mapping) and "start_from" not in table:
         table["model"] = _sizes(table) | {key: model[key] for key in model.keys() - DECIDED_LATER.keys()}
     return from_table(Recipe, table, str(path))
 

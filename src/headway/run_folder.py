@@ -1,5 +1,6 @@
 """Where everything of a run lies."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,11 +50,26 @@ class RunFolder:
 
     @property
     def is_running(self) -> bool:
-        """Whether a process works in this folder."""
-        try:
-            return _is_alive((self.path / "run.lock").read_text("utf-8"))
-        except OSError:
+        """Whether a process works in this folder; the lock of one that was killed is removed."""
+        if not (self.path / LOCK).exists():
             return False
+        try:
+            with self.locked():
+                return False
+        except (FolderError, PermissionError):
+            return True
+
+    @property
+    def facts(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def launched_by(self) -> str:
+        """What launched the processes that began the run; empty where nothing did, or none began."""
+        try:
+            return str(json.loads(self.facts.read_text("utf-8"))["launch"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
 
     @contextmanager
     def locked(self) -> Iterator[None]:

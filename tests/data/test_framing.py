@@ -16,7 +16,7 @@ PIECES = st.lists(
 def test_pieces_are_framed_where_it_is_asked(drawn: list[tuple[list[int], bool, bool]]) -> None:
     pieces = [np.array(ids, dtype=np.uint16) for ids, _, _ in drawn]
     begins, ends = (np.array([piece[side] for piece in drawn]) for side in (1, 2))
-    framed = frame(pieces, begins, ends)
+    framed = frame(pieces, begins, ends, (BEGIN, END))
     expected = [[BEGIN] * begin + ids + [END] * end for ids, begin, end in drawn]
     assert framed.ids.tolist() == list(chain.from_iterable(expected))
     assert framed.widths.tolist() == [len(piece) for piece in expected]

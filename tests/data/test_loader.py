@@ -11,6 +11,7 @@ from headway.data.in_memory import InMemory
 from headway.data.loader import BatchConfig, EncodedText, Loader
 from headway.data.objectives import CausalObjective, MaskedObjective, Objective, PairsObjective
 from headway.errors import DataError, RecipeError
+from headway.text.special import OURS
 from headway.text.tokenizer import BEGIN, END, PAD
 
 VOCABULARY = 60_000
@@ -62,9 +63,9 @@ def same(one: list[Batch], other: list[Batch]) -> bool:
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "causal": CausalObjective(),
-    "masked": MaskedObjective(VOCABULARY),
-    "pairs": PairsObjective(),
+    "causal": CausalObjective(OURS),
+    "masked": MaskedObjective(OURS, VOCABULARY),
+    "pairs": PairsObjective(OURS, OURS),
 }
 each_objective = pytest.mark.parametrize("name", OBJECTIVES)
 CONFIG = BatchConfig(tokens=128, context=32)
@@ -91,7 +92,7 @@ def test_an_epoch_predicts_every_token_of_every_text_once(
     lengths: list[int], packing: bool | None, epoch: int
 ) -> None:
     text = encoded(lengths)
-    own = Loader(text, CausalObjective(), BatchConfig(tokens=64, context=16, packing=packing), seed=1)
+    own = Loader(text, CausalObjective(OURS), BatchConfig(tokens=64, context=16, packing=packing), seed=1)
     batches = [batch for step in own.epoch(epoch) for batch in step]
     predicted = Counter(int(label) for batch in batches for label in batch.labels.flatten())
     predicted.pop(NO_LABEL, None)
@@ -107,7 +108,7 @@ def test_an_epoch_predicts_every_token_of_every_text_once(
 def test_an_epoch_shows_every_token_to_a_masked_model_once(lengths: list[int], packing: bool | None) -> None:
     text = encoded(lengths)
     config = BatchConfig(tokens=64, context=16, packing=packing)
-    own = Loader(text, MaskedObjective(VOCABULARY), config, seed=1)
+    own = Loader(text, MaskedObjective(OURS, VOCABULARY), config, seed=1)
     assert own.left_out == lengths.count(0)
     batches = [batch for step in own.epoch(0) for batch in step]
     whole = [torch.where(batch.labels == NO_LABEL, batch.inputs.ids, batch.labels) for batch in batches]
@@ -124,7 +125,9 @@ def test_an_epoch_shows_every_token_to_a_masked_model_once(lengths: list[int], p
 )
 def test_an_epoch_holds_every_pair_once(lengths: list[tuple[int, int]], packing: bool | None) -> None:
     text = encoded([target for target, _ in lengths], [source for _, source in lengths])
-    own = Loader(text, PairsObjective(), BatchConfig(tokens=32, context=16, packing=packing), seed=1)
+    own = Loader(
+        text, PairsObjective(OURS, OURS), BatchConfig(tokens=32, context=16, packing=packing), seed=1
+    )
     batches = [batch for step in own.epoch(0) for batch in step]
     found: list[tuple[int, ...]] = []
     for batch in batches:
@@ -161,7 +164,7 @@ def test_packed_and_separate_pairs_are_the_same_pairs() -> None:
 
 
 def test_a_document_of_a_million_tokens_is_cut_into_full_rows() -> None:
-    own = Loader(encoded([1_000_000]), CausalObjective(), BatchConfig(), seed=0)
+    own = Loader(encoded([1_000_000]), CausalObjective(OURS), BatchConfig(), seed=0)
     predicted, positions = 0, 0
     for (batch,) in own.epoch(0):
         predicted += int((batch.labels != NO_LABEL).sum())
@@ -172,7 +175,7 @@ def test_a_document_of_a_million_tokens_is_cut_into_full_rows() -> None:
 
 def test_pieces_of_a_document_go_on_where_the_one_before_stops() -> None:
     text = encoded([500])
-    own = Loader(text, CausalObjective(), BatchConfig(tokens=64, context=32, packing=False), seed=0)
+    own = Loader(text, CausalObjective(OURS), BatchConfig(tokens=64, context=32, packing=False), seed=0)
     pieces = [row for (batch,) in own.epoch(0) for row in rows(batch)]
     follows = {inputs[0]: (inputs, labels) for inputs, labels, _ in pieces}
     token, said = BEGIN, []
@@ -186,7 +189,7 @@ def test_pieces_of_a_document_go_on_where_the_one_before_stops() -> None:
 
 
 def test_borders_of_pieces_move_from_epoch_to_epoch() -> None:
-    own = Loader(encoded([5000] * 3), CausalObjective(), BatchConfig(tokens=256, context=64), seed=0)
+    own = Loader(encoded([5000] * 3), CausalObjective(OURS), BatchConfig(tokens=256, context=64), seed=0)
 
     def firsts(epoch: int) -> set[int]:
         return {row[0][0] for step in own.epoch(epoch) for batch in step for row in rows(batch)} - {BEGIN}
@@ -254,7 +257,7 @@ def test_masks_stay_the_same_however_batches_are_formed() -> None:
     lengths = realistic(100, 12, 4)
 
     def shown(config: BatchConfig) -> set[tuple[tuple[int, ...], ...]]:
-        own = Loader(encoded(lengths), MaskedObjective(VOCABULARY), config, seed=5)
+        own = Loader(encoded(lengths), MaskedObjective(OURS, VOCABULARY), config, seed=5)
         return {row for step in own.epoch(1) for batch in step for row in rows(batch)}
 
     small = shown(BatchConfig(tokens=64, context=32, packing=False))
@@ -263,7 +266,7 @@ def test_masks_stay_the_same_however_batches_are_formed() -> None:
 
 
 def test_the_progress_of_a_step_reaches_the_masks() -> None:
-    objective = MaskedObjective(VOCABULARY, rate=0.9, rate_end=0.1)
+    objective = MaskedObjective(OURS, VOCABULARY, rate=0.9, rate_end=0.1)
     own = Loader(encoded([30] * 200), objective, BatchConfig(tokens=640, context=32), seed=0)
 
     def shares(batches: list[list[Batch]]) -> list[float]:
@@ -311,7 +314,7 @@ def test_little_is_padding_on_realistic_lengths() -> None:
     targets = realistic(20_000)
     text = encoded(targets, [max(1, n + d) for n, d in zip(targets, realistic(20_000, 0, 2, 1), strict=True)])
     real, positions = 0, 0
-    for (batch,) in Loader(text, PairsObjective(), BatchConfig(), seed=0).epoch(0):
+    for (batch,) in Loader(text, PairsObjective(OURS, OURS), BatchConfig(), seed=0).epoch(0):
         assert batch.source is not None
         for ids in (batch.inputs.ids, batch.source.ids):
             real += int((ids != PAD).sum())
@@ -332,7 +335,7 @@ def test_packed_rows_are_filled(name: str) -> None:
 
 def test_batches_of_whole_rows_need_no_segments() -> None:
     own = Loader(
-        encoded([1000] * 5 + [3] * 50), CausalObjective(), BatchConfig(tokens=128, context=32), seed=0
+        encoded([1000] * 5 + [3] * 50), CausalObjective(OURS), BatchConfig(tokens=128, context=32), seed=0
     )
     batches = [batch for step in own.epoch(0) for batch in step]
     without = sum(batch.inputs.segments is None for batch in batches)
@@ -344,14 +347,14 @@ def test_batches_of_whole_rows_need_no_segments() -> None:
 
 
 def test_an_overlong_pair_is_a_batch_alone() -> None:
-    own = Loader(encoded([3, 200, 4], [3, 3, 4]), PairsObjective(), BatchConfig(tokens=64), seed=0)
+    own = Loader(encoded([3, 200, 4], [3, 3, 4]), PairsObjective(OURS, OURS), BatchConfig(tokens=64), seed=0)
     sizes = sorted(batch.labels.shape for (batch,) in own.epoch(0))
     assert sizes == [(1, 201), (2, 5)]
 
 
 def test_a_process_without_rows_has_no_batches() -> None:
     steps = [
-        list(Loader(encoded([3]), CausalObjective(), CONFIG, seed=0, rank=r, world=2).epoch(0))
+        list(Loader(encoded([3]), CausalObjective(OURS), CONFIG, seed=0, rank=r, world=2).epoch(0))
         for r in (0, 1)
     ]
     assert [len(step) for (step,) in steps] == [1, 0]
@@ -359,18 +362,18 @@ def test_a_process_without_rows_has_no_batches() -> None:
 
 def test_texts_without_sources_cannot_be_pairs() -> None:
     with pytest.raises(DataError, match="source"):
-        Loader(encoded([3]), PairsObjective(), CONFIG, seed=0)
+        Loader(encoded([3]), PairsObjective(OURS, OURS), CONFIG, seed=0)
 
 
 @pytest.mark.parametrize("lengths", [[], [0, 0]])
 def test_nothing_to_learn_from_is_refused(lengths: list[int]) -> None:
     with pytest.raises(DataError, match="no text"):
-        Loader(encoded(lengths), MaskedObjective(VOCABULARY), CONFIG, seed=0)
+        Loader(encoded(lengths), MaskedObjective(OURS, VOCABULARY), CONFIG, seed=0)
 
 
 def test_a_row_longer_than_the_batch_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"context = 64.*tokens = 32"):
-        Loader(encoded([3]), CausalObjective(), BatchConfig(tokens=32, context=64), seed=0)
+        Loader(encoded([3]), CausalObjective(OURS), BatchConfig(tokens=32, context=64), seed=0)
 
 
 @pytest.mark.parametrize("wrong", [{"tokens": 0}, {"context": 2}, {"accumulate": 0}])

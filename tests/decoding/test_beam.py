@@ -7,6 +7,7 @@ from headway.decoding.beam import beam_search
 from headway.decoding.hypothesis import Found, penalty
 from headway.decoding.sample import Room, collect, emit, likeliest
 from headway.decoding.settings import SearchConfig
+from headway.text.special import OURS
 from headway.text.tokenizer import END
 
 from .toys import CHOICES, TableSteps, every_output, score_of, table_log_probs
@@ -18,7 +19,9 @@ def search(
     sources: list[int], room: Room, config: SearchConfig, *, cut_competes: bool = True
 ) -> list[list[Found]]:
     steps = TableSteps([[source] for source in sources for _ in range(config.beams)])
-    return beam_search(steps, steps.log_probs()[:: config.beams], room, config, cut_competes=cut_competes)
+    return beam_search(
+        steps, steps.log_probs()[:: config.beams], room, config, OURS, cut_competes=cut_competes
+    )
 
 
 def room_of(sources: list[int], longest: int, shortest: int = 0) -> Room:
@@ -28,7 +31,9 @@ def room_of(sources: list[int], longest: int, shortest: int = 0) -> Room:
 def greedy(sources: list[int], longest: int) -> list[Found]:
     steps = TableSteps([[source] for source in sources])
     room = room_of(sources, longest)
-    return collect(emit(steps, steps.log_probs(), [[]] * len(sources), room, likeliest), len(sources), 0.0)
+    return collect(
+        emit(steps, steps.log_probs(), [[]] * len(sources), room, likeliest, OURS), len(sources), 0.0, END
+    )
 
 
 @pytest.mark.parametrize("shortest", [0, 2])
@@ -95,7 +100,7 @@ def exhaustive(source: int, longest: int, beams: int, alpha: float) -> list[tupl
 def test_a_search_stops_as_soon_as_nothing_better_can_come() -> None:
     steps = TableSteps([[20]] * 2)
     config = SearchConfig(beams=2, length_penalty=0.0)
-    [found] = beam_search(steps, steps.log_probs()[:1], Room([0], [1000]), config, cut_competes=False)
+    [found] = beam_search(steps, steps.log_probs()[:1], Room([0], [1000]), config, OURS, cut_competes=False)
     assert found[0].finished
     assert steps.steps < 20
 

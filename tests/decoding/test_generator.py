@@ -16,6 +16,7 @@ from headway.decoding.sample import Room, collect, emit, likeliest
 from headway.decoding.score import Scorer
 from headway.decoding.settings import SearchConfig
 from headway.errors import UserError
+from headway.text.special import OURS
 from headway.text.tokenizer import END
 
 from .toys import SHAPES, UncachedSteps, byte_pairs, letters, tiny, words
@@ -54,19 +55,19 @@ def test_cached_is_uncached(method: str, kind: str, shape: str) -> None:
     with ensemble.evaluating():
         if method == "greedy":
             steps, first = ensemble.begin(sources, starts, 1)
-            found = collect(emit(steps, first, starts, room, likeliest), 6, 0.6)
+            found = collect(emit(steps, first, starts, room, likeliest, OURS), 6, 0.6, END)
             plain = UncachedSteps(ensemble.models[0], sources, starts)
-            expected = collect(emit(plain, plain.log_probs(), starts, room, likeliest), 6, 0.6)
+            expected = collect(emit(plain, plain.log_probs(), starts, room, likeliest, OURS), 6, 0.6, END)
         else:
             steps, first = ensemble.begin(sources, starts, 3)
-            found = flat(beam_search(steps, first[::3], room, config, cut_competes=True))
+            found = flat(beam_search(steps, first[::3], room, config, OURS, cut_competes=True))
             plain = UncachedSteps(
                 ensemble.models[0],
                 None if sources is None else [each for each in sources for _ in range(3)],
                 [each for each in starts for _ in range(3)],
             )
             first = plain.log_probs()[::3]
-            expected = flat(beam_search(plain, first, room, config, cut_competes=True))
+            expected = flat(beam_search(plain, first, room, config, OURS, cut_competes=True))
     assert [each.ids for each in found] == [each.ids for each in expected]
     for a, b in zip(found, expected, strict=True):
         assert a.log_probs == pytest.approx(b.log_probs, abs=1e-5)

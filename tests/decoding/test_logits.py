@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from headway.decoding.logits import forbid, mark_seen, min_p, penalize_repetition, sharpen, top_k, top_p
 from headway.decoding.settings import SearchConfig
+from headway.text.special import OURS
 from headway.text.tokenizer import BEGIN, END, MASK, PAD, UNKNOWN
 
 
@@ -19,7 +20,7 @@ def kept(logits: torch.Tensor) -> list[set[int]]:
 
 def test_tokens_without_text_are_never_chosen_and_the_others_stay_as_they_are() -> None:
     logits = rows_of(0)
-    allowed = forbid(logits, torch.tensor([True, False, False]))
+    allowed = forbid(logits, OURS, torch.tensor([True, False, False]))
     everything = set(range(17)) - {PAD, UNKNOWN, BEGIN, MASK}
     assert kept(allowed) == [everything - {END}, everything, everything]
     finite = allowed.isfinite()

@@ -8,6 +8,7 @@ import torch
 
 from headway.decoding.sample import Room, Sampler, collect, emit, likeliest, uniform_numbers
 from headway.decoding.settings import SearchConfig
+from headway.text.special import OURS
 from headway.text.tokenizer import END
 
 from .toys import CHOICES, TableSteps, table_log_probs
@@ -23,7 +24,9 @@ def run(
     steps = TableSteps([[source] for source in sources])
     room = Room([shortest] * len(sources), longest)
     starts: list[list[int]] = [[] for _ in sources]
-    return collect(emit(steps, steps.log_probs(), starts, room, choose, repetition), len(sources), 0.6)
+    return collect(
+        emit(steps, steps.log_probs(), starts, room, choose, OURS, repetition), len(sources), 0.6, END
+    )
 
 
 def test_greedy_takes_the_likeliest_token_at_each_step() -> None:

@@ -8,6 +8,7 @@ import torch
 from headway.batch import Tokens
 from headway.decoding.score import Scorer, causal_readings, masked_readings
 from headway.errors import UserError
+from headway.text.special import OURS
 from headway.text.tokenizer import BEGIN, END, MASK
 
 from .toys import SHAPES, letters, tiny, words
@@ -51,7 +52,7 @@ def test_probabilities_of_all_that_may_follow_sum_to_one() -> None:
 def test_a_text_beyond_the_context_is_read_in_windows_and_each_token_once() -> None:
     ids = list(range(5, 30))
     for context in range(1, 30):
-        readings = causal_readings(0, ids, context)
+        readings = causal_readings(0, ids, context, OURS)
         assert [label for reading in readings for label in reading.labels] == [*ids, END]
         whole = [BEGIN, *ids]
         done = 0
@@ -69,7 +70,7 @@ def test_a_text_beyond_the_context_is_read_in_windows_and_each_token_once() -> N
 def test_a_masked_token_is_seen_among_as_many_as_the_context_holds() -> None:
     ids = list(range(5, 20))
     for context in (3, 4, 7, 16, 17, 40, 0):
-        readings = masked_readings(0, ids, context)
+        readings = masked_readings(0, ids, context, OURS)
         assert [reading.labels for reading in readings] == [[token] for token in ids]
         for reading in readings:
             [column] = reading.columns

@@ -16,7 +16,7 @@ from headway.decoding.hypothesis import penalty
 from headway.decoding.steps import pad, pad_encoder
 from headway.model.architectures import Transformer, build
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
-from headway.text.tokenizer import BEGIN, END, Tokenizer, TokenizerConfig, Tokenizers, train_tokenizer
+from headway.text.tokenizer import BEGIN, END, PAD, Tokenizer, TokenizerConfig, Tokenizers, train_tokenizer
 
 LETTERS = 4
 """Ids 5, 6, 7, 8 of the table's vocabulary stand for something; </s> ends."""
@@ -96,8 +96,8 @@ class UncachedSteps:
     @torch.no_grad()
     def log_probs(self) -> Tensor:
         device = torch.device("cpu")
-        ids, counts = pad(self.rows, device)
-        source = None if self.sources is None else pad_encoder(self.sources, device)
+        ids, counts = pad(self.rows, PAD, device)
+        source = None if self.sources is None else pad_encoder(self.sources, PAD, device)
         hidden = self.model(Tokens(ids), source)[torch.arange(len(ids)), counts - 1]
         return self.model.logits(hidden).log_softmax(-1)
 

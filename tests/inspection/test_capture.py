@@ -2,6 +2,11 @@
 
 import pytest
 import torch
+
+from headway.batch import Tokens
+from headway.inspection.capture import capture_attention
+from headway.model.backends import sdpa
+from headway.model.config import TransformerConfig
 from tests.model.conftest import name_of
 from tests.model.shapes import (
     LAYERS,
@@ -15,11 +20,6 @@ from tests.model.shapes import (
     outputs,
     text,
 )
-
-from headway.batch import Tokens
-from headway.inspection.capture import capture_attention
-from headway.model.backends import sdpa
-from headway.model.config import TransformerConfig
 
 
 @pytest.fixture(params=SHAPES, ids=name_of)
@@ -61,9 +61,11 @@ def test_what_is_hidden_has_no_weight(config: TransformerConfig) -> None:
         assert own.tril().sum() > 0
         assert memory[1, :, :3, 4:].eq(0).all(), "padding of the source"
         assert memory[1, :, :3, :4].gt(0).all()
-    for weights in seen["encoder"]:
+    for layer, weights in enumerate(seen["encoder"]):
         assert weights[1, :, :4, 4:].eq(0).all()
-        assert weights[0].gt(0).all()
+        reach = config.window_of(layer) or weights.shape[-1]
+        near = torch.ones(weights.shape[-2:]).triu(-reach).tril(reach).bool()
+        assert torch.equal(weights[0] > 0, near.expand(len(weights[0]), -1, -1))
 
 
 def test_steps_are_captured_too(config: TransformerConfig) -> None:

@@ -9,7 +9,10 @@ from .shapes import SHAPES, Shape, config_of
 
 def name_of(shape: Shape) -> str:
     return "-".join(
-        (shape.positions, shape.norm_position, shape.norm, shape.activation, f"{shape.kv_heads}kv")
+        (
+            *(shape.positions, shape.sees, shape.norm_position, shape.norm),
+            *(shape.activation, f"{shape.kv_heads}kv"),
+        )
     )
 
 

@@ -14,14 +14,16 @@ from headway.model.architectures import CausalLM, EncoderDecoder, MaskedLM, Tran
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 
 VOCABULARY, SOURCE_VOCABULARY = 29, 31
-LAYERS = 2
+LAYERS, WINDOW = 2, 3
+"""Two layers reach twice as far as the window."""
 
 
 class Shape(NamedTuple):
     """One choice of each kind."""
 
-    positions: Literal["sinusoidal", "learned", "rotary"]
-    norm_position: Literal["post", "pre"]
+    positions: Literal["sinusoidal", "learned", "rotary", "alibi", "relative", "none"]
+    sees: Literal["everywhere", "local", "alternating"]
+    norm_position: Literal["post", "pre", "pre-after-first"]
     norm: Literal["layer", "rms"]
     activation: Literal["relu", "gelu", "swiglu"]
     kv_heads: int
@@ -31,23 +33,52 @@ class Shape(NamedTuple):
     own_source_vocabulary: bool
     own_sizes: bool
     scale: bool
+    normalize: bool
+    norm_embedding: bool
+    head: bool
 
 
 YES, NO = True, False
 
 SHAPES = (
-    Shape("sinusoidal", "post", "rms", "gelu", 4, YES, YES, YES, NO, YES, NO),
-    Shape("learned", "post", "layer", "relu", 4, NO, YES, NO, NO, NO, NO),
-    Shape("sinusoidal", "post", "rms", "relu", 2, YES, NO, YES, YES, YES, YES),
-    Shape("sinusoidal", "pre", "layer", "swiglu", 1, NO, YES, NO, NO, NO, NO),
-    Shape("rotary", "pre", "rms", "relu", 2, NO, YES, YES, NO, YES, NO),
-    Shape("rotary", "post", "rms", "gelu", 1, NO, NO, NO, YES, NO, NO),
-    Shape("sinusoidal", "post", "rms", "swiglu", 2, NO, NO, NO, YES, YES, YES),
-    Shape("rotary", "post", "rms", "relu", 4, YES, NO, NO, YES, NO, NO),
-    Shape("learned", "pre", "layer", "gelu", 2, YES, NO, YES, NO, NO, YES),
-    Shape("rotary", "post", "layer", "swiglu", 4, YES, YES, YES, YES, NO, YES),
-    Shape("learned", "pre", "layer", "swiglu", 4, NO, NO, YES, NO, YES, NO),
-    Shape("learned", "pre", "rms", "relu", 1, YES, NO, YES, YES, YES, YES),
+    Shape("sinusoidal", "everywhere", "pre", "layer", "relu", 1, NO, YES, YES, YES, NO, YES, YES, YES, YES),
+    Shape("sinusoidal", "local", "post", "rms", "gelu", 4, YES, YES, NO, NO, YES, YES, NO, NO, NO),
+    Shape(
+        "sinusoidal",
+        "alternating",
+        "pre-after-first",
+        "rms",
+        "swiglu",
+        2,
+        YES,
+        NO,
+        YES,
+        YES,
+        YES,
+        NO,
+        NO,
+        YES,
+        YES,
+    ),
+    Shape("learned", "everywhere", "pre", "layer", "swiglu", 2, NO, YES, YES, NO, NO, NO, NO, YES, YES),
+    Shape("learned", "local", "pre-after-first", "rms", "gelu", 1, YES, YES, NO, YES, YES, NO, YES, NO, YES),
+    Shape("learned", "alternating", "post", "layer", "relu", 4, YES, NO, NO, NO, NO, YES, YES, NO, NO),
+    Shape("rotary", "everywhere", "pre", "rms", "gelu", 4, YES, NO, NO, YES, YES, YES, NO, YES, NO),
+    Shape("rotary", "local", "pre-after-first", "layer", "relu", 2, NO, YES, YES, NO, YES, YES, NO, NO, YES),
+    Shape("rotary", "alternating", "post", "rms", "swiglu", 1, YES, NO, NO, YES, NO, NO, YES, NO, NO),
+    Shape("alibi", "everywhere", "post", "rms", "relu", 4, NO, NO, YES, YES, YES, YES, NO, YES, NO),
+    Shape("alibi", "local", "pre", "layer", "swiglu", 2, YES, YES, NO, YES, YES, NO, YES, YES, YES),
+    Shape(
+        "alibi", "alternating", "pre-after-first", "rms", "gelu", 1, NO, YES, NO, NO, NO, YES, YES, NO, YES
+    ),
+    Shape("relative", "everywhere", "post", "rms", "relu", 2, NO, YES, NO, YES, NO, NO, NO, YES, NO),
+    Shape("relative", "local", "pre-after-first", "layer", "gelu", 4, NO, NO, YES, NO, NO, NO, NO, YES, YES),
+    Shape("relative", "alternating", "pre", "rms", "swiglu", 1, YES, YES, NO, NO, YES, YES, YES, NO, NO),
+    Shape(
+        "none", "everywhere", "pre-after-first", "rms", "swiglu", 4, YES, YES, YES, YES, NO, NO, NO, NO, NO
+    ),
+    Shape("none", "local", "post", "rms", "relu", 1, YES, YES, NO, NO, NO, NO, NO, YES, YES),
+    Shape("none", "alternating", "pre", "layer", "gelu", 2, NO, NO, NO, NO, YES, YES, YES, YES, NO),
 )
 
 
@@ -63,6 +94,8 @@ def missing_pairs() -> list[tuple[object, ...]]:
 
 def config_of(shape: Shape) -> TransformerConfig:
     """A tiny encoder-decoder of this shape."""
+    window = None if shape.sees == "everywhere" else WINDOW
+    two_bases = shape.positions == "rotary" and window is not None
     return TransformerConfig(
         vocab_size=VOCABULARY,
         source_vocab_size=SOURCE_VOCABULARY if shape.own_source_vocabulary else None,
@@ -74,15 +107,30 @@ def config_of(shape: Shape) -> TransformerConfig:
         bias=shape.bias,
         share_embeddings=shape.share,
         tie_output=shape.tie,
+        output_bias=shape.head,
         scale_embeddings=shape.scale,
         attention=AttentionConfig(
             num_heads=4,
             num_kv_heads=shape.kv_heads,
             d_key=6 if shape.own_sizes else None,
             d_value=10 if shape.own_sizes else None,
+            normalize=shape.normalize,
+            window=window,
+            global_every=2 if shape.sees == "alternating" else None,
         ),
-        norm=NormConfig(kind=shape.norm, position=shape.norm_position),
-        positions=PositionConfig(kind=shape.positions, max_length=160),
+        norm=NormConfig(
+            kind=shape.norm,
+            position="post" if shape.norm_position == "post" else "pre",
+            first=shape.norm_position != "pre-after-first",
+            embedding=shape.norm_embedding,
+        ),
+        positions=PositionConfig(
+            kind=shape.positions,
+            max_length=160,
+            local_base=20.0 if two_bases else None,
+            buckets=8,
+            max_distance=10,
+        ),
     )
 
 
@@ -108,7 +156,9 @@ def causal(config: TransformerConfig) -> CausalLM:
 
 
 def masked(config: TransformerConfig) -> MaskedLM:
-    model = shaken(replace(config, decoder_layers=0, source_vocab_size=None))
+    """An encoder, with all of BERT's head where the shape has an output bias."""
+    alone = replace(config, decoder_layers=0, source_vocab_size=None)
+    model = shaken(replace(alone, output_transform=config.output_bias))
     assert isinstance(model, MaskedLM)
     return model
 

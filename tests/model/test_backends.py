@@ -15,6 +15,9 @@ from .shapes import assert_near
 CPU = torch.device("cpu")
 H, E, U = 4, 6, 10
 
+BIAS = torch.arange(2.0 * H * 5 * 7).reshape(2, H, 5, 7).sin()
+BIASES = {"no bias": None, "one bias": BIAS[:1], "a bias each": BIAS}
+
 MASKS = {
     "nothing": AttentionMask(),
     "causal": AttentionMask(causal=True),
@@ -27,6 +30,8 @@ MASKS = {
         query_segments=torch.tensor([[1, 1, 2, 2, 0], [0, 1, 1, 1, 1]]),
         key_segments=torch.tensor([[0, 1, 1, 1, 2, 2, 0], [1, 0, 0, 1, 1, 1, 1]]),
     ),
+    "near": AttentionMask(offset=1, window=2),
+    "near and before": AttentionMask(causal=True, offset=torch.tensor([2, 0]), window=1),
 }
 
 
@@ -34,30 +39,46 @@ def heads(kv_heads: int, queries: int, keys: int) -> tuple[Tensor, Tensor, Tenso
     return torch.randn(2, H, queries, E), torch.randn(2, kv_heads, keys, E), torch.randn(2, kv_heads, keys, U)
 
 
-def by_hand(mask: AttentionMask, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def by_hand(mask: AttentionMask, bias: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Equation 1 query by query, over the keys that are visible alone."""
     dense = mask.dense(q.shape[2], k.shape[2], CPU)
     every = torch.ones(2, 1, q.shape[2], k.shape[2], dtype=torch.bool)
     visible = every if dense is None else dense.expand_as(every)
+    added = torch.zeros(2, H, q.shape[2], k.shape[2]) if bias is None else bias.expand(2, -1, -1, -1)
     result = torch.empty(*q.shape[:3], v.shape[-1])
     for row, head, t in torch.cartesian_prod(*(torch.arange(n) for n in q.shape[:3])).tolist():
         seen = visible[row, 0, t]
         shared = head * k.shape[1] // q.shape[1]
-        weights = (k[row, shared, seen] @ q[row, head, t] / math.sqrt(E)).exp()
+        scores = k[row, shared, seen] @ q[row, head, t] / math.sqrt(E) + added[row, head, t, seen]
+        weights = scores.exp()
         result[row, head, t] = (weights / weights.sum()) @ v[row, shared, seen]
     return result
 
 
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("bias", BIASES.values(), ids=BIASES)
 @pytest.mark.parametrize("backend", [sdpa, RecordingBackend()], ids=["sdpa", "recording"])
-def test_a_backend_computes_equation_1(backend: RecordingBackend, mask: AttentionMask, kv_heads: int) -> None:
+def test_a_backend_computes_equation_1(
+    backend: RecordingBackend, bias: Tensor | None, mask: AttentionMask, kv_heads: int
+) -> None:
     q, k, v = heads(kv_heads, 5, 7)
-    assert_near(backend(mask, 5, 7, CPU)(q, k, v), by_hand(mask, q, k, v))
+    assert_near(backend(mask, bias, 5, 7, CPU)(q, k, v), by_hand(mask, bias, q, k, v))
+
+
+@pytest.mark.parametrize("backend", [sdpa, RecordingBackend()], ids=["sdpa", "recording"])
+def test_a_bias_learns_where_keys_are_visible(backend: RecordingBackend) -> None:
+    bias = torch.zeros(1, H, 5, 5, requires_grad=True)
+    attend = backend(AttentionMask(causal=True), bias, 5, 5, CPU)
+    attend(*heads(2, 5, 5)).square().sum().backward()
+    assert bias.grad is not None
+    assert bias.grad.isfinite().all()
+    assert bias.grad.triu(1).eq(0).all()
+    assert torch.equal(bias.grad[0, 0, 1:].ne(0), torch.ones(4, 5).tril(1).bool())
 
 
 def bound(mask: AttentionMask, queries: int, keys: int) -> SdpaAttend:
-    attend: Attend = sdpa(mask, queries, keys, CPU)
+    attend: Attend = sdpa(mask, None, queries, keys, CPU)
     assert isinstance(attend, SdpaAttend)
     return attend
 
@@ -79,8 +100,10 @@ def test_causality_alone_needs_no_matrix() -> None:
         (AttentionMask(causal=True, offset=5), 1, 7),
         (AttentionMask(causal=True, offset=torch.tensor([6, 4])), 1, 7),
         (AttentionMask(causal=True, key_segments=torch.tensor([[1, 1, 0]])), 3, 3),
+        (AttentionMask(causal=True, window=2), 7, 7),
+        (AttentionMask(causal=True, offset=6, window=2), 1, 7),
     ],
-    ids=["chunk", "first-of-more", "one-inside", "ragged", "padding"],
+    ids=["chunk", "first-of-more", "one-inside", "ragged", "padding", "window", "window-later"],
 )
 def test_other_facts_make_a_matrix(mask: AttentionMask, queries: int, keys: int) -> None:
     attend = bound(mask, queries, keys)

@@ -3,9 +3,11 @@
 import math
 
 import torch
+from torch import nn
 
 from headway.model.config import TransformerConfig
 from headway.model.embedding import Embedding
+from headway.model.norm import build_norm
 from headway.model.positions import Positions, added_positions
 
 from .shapes import assert_near
@@ -16,9 +18,12 @@ def test_it_is_scaled_tokens_plus_positions(config: TransformerConfig) -> None:
     ids, positions = torch.tensor([[3, 6, 0], [1, 1, 2]]), Positions(torch.tensor([[2, 0, 1]]), 3)
     factor = math.sqrt(config.d_model) if config.scale_embeddings else 1.0
     expected = factor * embedding.tokens.weight[ids]
-    if config.positions.kind != "rotary":
+    if config.positions.kind in ("sinusoidal", "learned"):
         assert embedding.positions is not None
         expected = expected + embedding.positions(positions)
+    if config.norm.embedding:
+        assert not isinstance(embedding.norm, nn.Identity)
+        expected = build_norm(config)(expected)
     assert_near(embedding(ids, positions), expected)
     assert (embedding.positions is None) is (added_positions(config.positions, 8) is None)
 

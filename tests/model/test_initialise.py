@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from headway.model.architectures import build
-from headway.model.config import TransformerConfig
+from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 
 CONFIG = TransformerConfig(vocab_size=500, encoder_layers=1, decoder_layers=1, d_model=128, d_ff=256)
 
@@ -30,6 +30,27 @@ def test_matrices_are_glorot_uniform_and_biases_zero() -> None:
         assert float(module.weight.detach().abs().max()) <= bound
         assert float(module.weight.detach().std()) == pytest.approx(bound / math.sqrt(3), rel=0.03)
         assert module.bias is None or not module.bias.any()
+
+
+@pytest.mark.parametrize(("scaled", "expected"), [(True, 128**-0.5), (False, 0.02)])
+def test_relative_tables_are_small_and_norms_begin_with_ones(scaled: bool, expected: float) -> None:
+    model = build(
+        replace(
+            CONFIG,
+            output_bias=True,
+            scale_embeddings=scaled,
+            attention=AttentionConfig(normalize=True),
+            norm=NormConfig(embedding=True),
+            positions=PositionConfig(kind="relative", buckets=200, max_distance=400),
+        )
+    )
+    parameters = dict(model.named_parameters())
+    table = parameters["decoder.relative.table.weight"].detach()
+    assert float(table.std()) == pytest.approx(expected, rel=0.1)
+    norms = [name for name in parameters if "norm.weight" in name]
+    assert {"embedding.norm.weight", "encoder.layers.0.self_attention.query_norm.weight"} <= set(norms)
+    assert all(parameters[name].eq(1).all() for name in norms)
+    assert parameters["output.bias"].eq(0).all()
 
 
 def test_the_seed_decides() -> None:

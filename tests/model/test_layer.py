@@ -7,7 +7,8 @@ from torch import Tensor
 
 from headway.model.attention import KeyValues
 from headway.model.config import NormConfig, TransformerConfig
-from headway.model.layer import Layer, Residual, build_norm
+from headway.model.layer import Layer, Residual
+from headway.model.norm import build_norm
 
 from .shapes import assert_near
 

@@ -89,4 +89,5 @@ def test_learned_positions_say_where_they_end() -> None:
 def test_each_kind_is_added_or_not() -> None:
     kinds = {kind: type(added_positions(PositionConfig(kind=kind), 8)) for kind in ("sinusoidal", "learned")}
     assert kinds == {"sinusoidal": SinusoidalPositions, "learned": LearnedPositions}
-    assert added_positions(PositionConfig(kind="rotary"), 8) is None
+    for kind in ("rotary", "alibi", "relative", "none"):
+        assert added_positions(PositionConfig(kind=kind), 8) is None  # type: ignore[arg-type]

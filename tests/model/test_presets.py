@@ -38,20 +38,29 @@ def expected_count(c: TransformerConfig) -> int:
 
     norm = c.d_model * (2 if c.norm.kind == "layer" and c.bias else 1)
     attention = (
-        linear(c.d_model, heads * c.d_key)
+        2 * c.d_key * c.attention.normalize
+        + linear(c.d_model, heads * c.d_key)
         + linear(c.d_model, kv_heads * c.d_key)
         + linear(c.d_model, kv_heads * c.d_value)
         + linear(heads * c.d_value, c.d_model)
     )
-    inner = 2 if c.activation == "swiglu" else 1
+    inner = 2 if c.activation in ("swiglu", "geglu", "geglu_tanh") else 1
     feed_forward = inner * linear(c.d_model, c.d_ff) + linear(c.d_ff, c.d_model)
+    stacks = bool(c.encoder_layers) + bool(c.decoder_layers)
     memory = attention + norm if c.encoder_layers and c.decoder_layers else 0
     count = (c.encoder_layers + c.decoder_layers) * (attention + feed_forward + 2 * norm)
     count += c.decoder_layers * memory
     if c.norm.position == "pre":
-        count += norm * (bool(c.encoder_layers) + bool(c.decoder_layers))
+        count += norm * stacks  # at the end of each
+    if not c.norm.first:
+        count -= norm * stacks
+    count += c.positions.buckets * heads * stacks * (c.positions.kind == "relative")
+    count += c.vocab_size * c.output_bias
+    if c.output_transform:
+        count += linear(c.d_model, c.d_model) + norm
 
     places = c.positions.max_length * c.d_model if c.positions.kind == "learned" else 0
+    places += norm * c.norm.embedding
     count += c.vocab_size * c.d_model + places
     if c.encoder_layers and c.decoder_layers:
         separate = c.source_vocab_size is not None or not c.share_embeddings

@@ -69,7 +69,7 @@ def work(rank: int, world: int, port: int, job: Callable[..., None], *details: A
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     assert is_launched()
-    with joined(torch.device("cpu")) as ranks:
+    with joined() as ranks:
         assert (ranks.rank, ranks.world, ranks.is_first) == (rank, world, rank == 0)
         job(ranks, *details)
 
@@ -114,8 +114,11 @@ def compare(tmp_path: Path, world: int, steps: int, accumulate: int) -> None:
 
 
 def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], what: str) -> None:
+    """But for biases of keys: no output depends on them, so their gradient is rounding alone."""
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
+        if name.endswith(".key.bias"):
+            continue
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-9, msg=f"{what} {name}")
 
 
@@ -157,7 +160,7 @@ def test_a_checkpoint_goes_on_with_any_number_of_processes(
 
 def test_alone_nothing_is_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with joined(torch.device("cpu")) as ranks:
+    with joined() as ranks:
         assert ranks is ALONE
         assert ranks.sum([2.0, 3.0]) == [2.0, 3.0]
         assert ranks.first_says("word") == "word"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headway.api import Pipeline
 
 LINES_AT_ONCE = 1000
+ENGINES = ("torch", "ctranslate2")
 
 
 def predict(
@@ -40,7 +41,16 @@ def predict(
         bool, typer.Option(help="The whole input is one prompt, and its continuation is printed raw.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line, with scores.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    places: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device",
+            "--engine",
+            metavar="PLACE",
+            help="Where it is computed: auto, cpu, cuda or mps, and by which engine: torch, ctranslate2, or "
+            "with a type, as in ctranslate2:int8.",
+        ),
+    ] = None,
 ) -> None:
     """Predict, one line in to one line out.
 
@@ -51,11 +61,9 @@ def predict(
     (model, *files), overrides = split_overrides(arguments, "name a model or run folder")
     if candidates < 0:
         raise UserError(f"--candidates {candidates}: ask for at least 1")
-    from headway.api import load
     from headway.commands.show import put
 
-    pipeline = load(model, *(also or []), device=device)
-    pipeline = pipeline.with_overrides(overrides)
+    pipeline = _load([model, *map(str, also or [])], places or []).with_overrides(overrides)
     if prefix and pipeline.architecture != "encoder-decoder":
         raise UserError("--prefix: only an encoder-decoder's output can be made to begin with something")
     if candidates and pipeline.architecture != "encoder":
@@ -73,6 +81,27 @@ def predict(
         for answer in _answers(pipeline, some, prefix, candidates, as_json):
             put(answer)
         put("", end="", flush=True)
+
+
+def _load(models: list[str], places: list[str]) -> "Pipeline":
+    """The models on a device, in the hands of an engine, named in any order."""
+    engines = [place for place in places if place.partition(":")[0] in ENGINES]
+    devices = [place for place in places if place not in engines]
+    if len(engines) > 1 or len(devices) > 1:
+        raise UserError(f"--device, --engine: {' and '.join(places)} exclude each other")
+    name, _, type = (engines or ["torch"])[0].partition(":")
+    device = (devices or ["auto"])[0]
+    if name == "torch":
+        from headway.api import load
+
+        if type:
+            raise UserError(f"--engine {engines[0]}: only ctranslate2 takes a type")
+        return load(*models, device=device)
+    if len(models) > 1:
+        raise UserError(f"--with: {name} takes one model, no ensemble; leave out --engine")
+    from headway.interop.ctranslate2_engine import load_ctranslate2
+
+    return load_ctranslate2(models[0], type or None, device)
 
 
 def input_lines(files: list[str]) -> Iterator[str]:

@@ -28,6 +28,14 @@ def train(
             help="For data files: what to learn. Default: pairs from pairs, causal from plain text."
         ),
     ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FOLDER",
+            help="A model or run folder whose model is trained further, with its shape and vocabulary.",
+        ),
+    ] = None,
 ) -> None:
     """Train a model; on a run folder, go on where it stopped.
 
@@ -38,7 +46,9 @@ def train(
     from headway.launch import train as run_training
     from headway.run import say_on_stderr
 
-    outcome = run_training(*things, overrides=overrides, out=out, objective=objective, say=say_on_stderr)
+    outcome = run_training(
+        *things, overrides=overrides, out=out, objective=objective, start_from=start_from, say=say_on_stderr
+    )
     folder = outcome.folder.path
     if outcome.exit_status:
         say_on_stderr(f"{outcome.reason}. Go on with: headway train {folder}")

@@ -1,4 +1,4 @@
-"""Pieces of text framed by <s> and </s>, and laid side by side in the rows of a padded array."""
+"""Pieces of text framed by special tokens, and laid side by side in the rows of a padded array."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64, Integer
 
-from headway.text.tokenizer import BEGIN, END
+Marks = tuple[int | None, int]
+"""What stands before a text, if anything, and what after it."""
 
 
 class Framed(NamedTuple):
@@ -22,8 +23,12 @@ def frame(
     pieces: Sequence[Integer[np.ndarray, "_"]],
     begins: Bool[np.ndarray, " p"],
     ends: Bool[np.ndarray, " p"],
+    marks: Marks,
 ) -> Framed:
-    """The pieces, those of `begins` after <s>, those of `ends` before </s>."""
+    """The pieces, those of `begins` after the first mark, if it is one, those of `ends` before the last."""
+    begin, end = marks
+    if begin is None:
+        begins = np.zeros_like(begins)
     widths = _lengths(pieces) + begins + ends
     stops = np.cumsum(widths)
     first, last = (stops - widths)[begins], stops[ends] - 1
@@ -32,8 +37,8 @@ def frame(
     text[last] = False
     ids = np.empty(len(text), dtype=np.int64)
     ids[text] = np.concatenate(pieces)
-    ids[first] = BEGIN
-    ids[last] = END
+    ids[first] = end if begin is None else begin
+    ids[last] = end
     return Framed(ids, widths, text)
 
 

@@ -5,6 +5,7 @@ After Devlin et al. 2019 (BERT), §3.1.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Int64, Integer
 
 from headway.data.keyed_random import Draw, keyed_uniform
 from headway.errors import RecipeError
-from headway.text.tokenizer import MASK, SPECIAL_TOKENS
+from headway.text.special import SpecialIds
 
 WordStarts = Callable[[Integer[np.ndarray, " n"]], Bool[np.ndarray, " n"]]
 """True where a token starts a new word."""
@@ -39,12 +40,13 @@ class TokenKeys(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Masking:
-    """Dynamic masking: of the chosen tokens 80 % become <mask>, 10 % a random token, 10 % stay.
+    """Dynamic masking: of the chosen tokens 80 % become the mask, 10 % a random token, 10 % stay.
 
     The share of chosen tokens goes in a line from `rate` to `rate_end` as training progresses from 0 to 1.
     With `word_starts` whole words are chosen, and all tokens of a word share its fate.
     """
 
+    special: SpecialIds
     vocab_size: int
     rate: float = 0.15
     rate_end: float | None = None
@@ -54,8 +56,15 @@ class Masking:
         for name, rate in (("rate", self.rate), ("rate_end", self.rate_end)):
             if rate is not None and not 0 < rate <= 1:
                 raise RecipeError(f"masking.{name} = {rate}: must be above 0 and at most 1")
-        if self.vocab_size <= len(SPECIAL_TOKENS):
+        if self.special.mask is None:
+            raise RecipeError("the vocabulary has no token for a mask, by which a masked model learns")
+        if not len(self._ordinary):
             raise RecipeError(f"a vocabulary of {self.vocab_size} holds no token beside the special ones")
+
+    @cached_property
+    def _ordinary(self) -> Int64[np.ndarray, " v"]:
+        """The tokens that may stand in the place of another."""
+        return np.setdiff1d(np.arange(self.vocab_size), sorted(self.special.all))
 
     def rate_at(self, progress: float) -> float:
         end = self.rate if self.rate_end is None else self.rate_end
@@ -87,9 +96,8 @@ class Masking:
         at = np.flatnonzero(chosen)
         kind = uniform(Draw.MASK_KIND, first[word[at]])
         token = uniform(Draw.MASK_TOKEN, at)
-        ordinary = len(SPECIAL_TOKENS)
-        replaced = (ordinary + token * (self.vocab_size - ordinary)).astype(np.int64)
+        replaced = self._ordinary[(token * len(self._ordinary)).astype(np.int64)]
         out = ids.copy()
         out[at] = np.where(kind < 1 - _RANDOM_SHARE, replaced, ids[at])
-        out[at[kind < _MASK_SHARE]] = MASK
+        out[at[kind < _MASK_SHARE]] = self.special.mask
         return Masked(out, chosen)

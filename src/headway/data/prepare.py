@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from headway.config import from_table
 from headway.data.corpus import DataConfig, ReadReport, Record, read_records
 from headway.data.encode import encode_stream
 from headway.data.fingerprint import (
@@ -20,7 +21,8 @@ from headway.data.fingerprint import (
 from headway.data.split import choose_held_out, example_hash, group_of
 from headway.data.token_file import Integers, TokenFile, TokenWriter
 from headway.errors import DataError, RecipeError
-from headway.text.tokenizer import UNKNOWN, TextConfig, Tokenizer, Tokenizers, train_tokenizer
+from headway.text.special import SpecialIds
+from headway.text.tokenizer import TextConfig, Tokenizer, Tokenizers, train_tokenizer
 
 Progress = Callable[[str], None]
 
@@ -74,6 +76,14 @@ def prepare(
     return Prepared(tokenizers, train, valid, tuple(train.about["report"]))
 
 
+@dataclass(frozen=True)
+class _Special:
+    """Roles of tokens in vocabularies that were not learned here."""
+
+    target: SpecialIds | None = None
+    source: SpecialIds | None = None
+
+
 class _Files(NamedTuple):
     train: Path
     valid: Path
@@ -124,13 +134,17 @@ def _own_folder(
 
 
 def saved_tokenizers(folder: Path, text: TextConfig, pairs: bool) -> Tokenizers | None:
-    """Those that were learned for the same recipe; a FolderError if they are damaged."""
-    if read_json(folder / "text.json") != {"text": asdict(text), "pairs": pairs}:
+    """Those that were saved for the same recipe; a FolderError if they are damaged."""
+    held = read_json(folder / "text.json")
+    special = held.pop("special", {}) if isinstance(held, dict) else {}
+    if held != {"text": asdict(text), "pairs": pairs}:
         return None
-    target = Tokenizer.load(folder / "tokenizer.json")
+    roles = from_table(_Special, special, str(folder / "text.json"))
+    target = Tokenizer.load(folder / "tokenizer.json", roles.target)
     if not pairs:
         return Tokenizers(None, target)
-    return Tokenizers(Tokenizer.load(folder / "source_tokenizer.json") if text.source else target, target)
+    own = folder / "source_tokenizer.json"
+    return Tokenizers(Tokenizer.load(own, roles.source) if own.exists() else target, target)
 
 
 def _learn(corpus: _Corpus, text: TextConfig, folder: Path) -> Tokenizers:
@@ -151,9 +165,13 @@ def save_tokenizers(folder: Path, tokenizers: Tokenizers, text: TextConfig, pair
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "text.json").unlink(missing_ok=True)
     target.save(folder / "tokenizer.json")
-    if source is not None and source is not target:
+    own = source is not None and source is not target
+    (folder / "source_tokenizer.json").unlink(missing_ok=True)
+    if source is not None and own:
         source.save(folder / "source_tokenizer.json")
-    write_json(folder / "text.json", {"text": asdict(text), "pairs": pairs})
+    special = _Special(target.foreign_special, source.foreign_special if source is not None and own else None)
+    roles = {"special": asdict(special)} if special != _Special() else {}
+    write_json(folder / "text.json", {"text": asdict(text), "pairs": pairs, **roles})
 
 
 def _texts(corpus: _Corpus, *, sources: bool, targets: bool = True) -> Iterator[str]:
@@ -189,6 +207,7 @@ class _Part:
     writer: TokenWriter
     reading: ReadReport
     data: DataConfig
+    tokenizers: Tokenizers
     tokens: list[int] = field(default_factory=lambda: [0, 0])
     unknown: list[int] = field(default_factory=lambda: [0, 0])
     longest: list[int] = field(default_factory=lambda: [0, 0])
@@ -203,9 +222,11 @@ class _Part:
                 return self.reading.skip(f"longer than {name} = {limit} tokens", record.file, record.line)
             if not len(side):
                 return self.reading.skip("no token in the vocabulary's sense", record.file, record.line)
-        for index, side in enumerate(sides):
+        owners = (self.tokenizers.target, self.tokenizers.source)
+        for index, (side, owner) in enumerate(zip(sides, owners, strict=False)):
+            assert owner is not None, "a source has a tokenizer"
             self.tokens[index] += len(side)
-            self.unknown[index] += _count(side, UNKNOWN)
+            self.unknown[index] += _count(side, owner.special.unknown)
             self.longest[index] = max(self.longest[index], len(side))
         self.hashes.append(example_hash(record))
         return self.writer.add(ids, source, record.line)
@@ -227,7 +248,9 @@ class _Part:
         ]
 
 
-def _count(ids: Integers, wanted: int) -> int:
+def _count(ids: Integers, wanted: int | None) -> int:
+    if wanted is None:
+        return 0
     return ids.count(wanted) if isinstance(ids, list) else int(np.count_nonzero(np.asarray(ids) == wanted))
 
 
@@ -241,8 +264,9 @@ def _encode(corpus: _Corpus, tokenizers: Tokenizers, files: _Files, fingerprint:
         TokenWriter(files.train, size, source_size) as train_writer,
         TokenWriter(files.valid, size, source_size) as valid_writer,
     ):
-        train = _Part("train", train_writer, reading, data)
-        valid = _Part("validation", valid_writer, valid_reading if data.valid else reading, data)
+        train = _Part("train", train_writer, reading, data, tokenizers)
+        own_reading = valid_reading if data.valid else reading
+        valid = _Part("validation", valid_writer, own_reading, data, tokenizers)
 
         def routed() -> Iterator[tuple[_Part, Record]]:
             for held_out, record in corpus.train(reading):

@@ -1,9 +1,10 @@
 """Beam search. Axes: B sources, K beams, C candidates, N hypotheses kept, T tokens so far, V vocabulary."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from headway.decoding.hypothesis import Found, found, penalty
@@ -11,7 +12,7 @@ from headway.decoding.logits import forbid
 from headway.decoding.sample import Room
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import Steps
-from headway.text.tokenizer import END
+from headway.text.special import SpecialIds
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Beams:
 
     def beside(self, others: "Beams") -> "Beams":
         """These, one column wider to match, and others of the same sources."""
-        ids = torch.nn.functional.pad(self.ids, (0, 1), value=END)
+        ids = torch.nn.functional.pad(self.ids, (0, 1))  # never looked at
         log_probs = torch.nn.functional.pad(self.log_probs, (0, 1))
         return Beams(
             torch.cat((ids, others.ids), dim=1),
@@ -48,14 +49,28 @@ class Beams:
             torch.cat((self.lengths, others.lengths), dim=1),
         )
 
-    def found(self, source: int, length_penalty: float) -> list[Found]:
+    def found(self, source: int, length_penalty: float, end: int) -> list[Found]:
         """Those of one source that exist."""
         columns = (self.ids, self.log_probs, self.rank, self.lengths)
         return [
-            found(ids[:length], log_probs[:length], length_penalty)
+            found(ids[:length], log_probs[:length], length_penalty, end)
             for ids, log_probs, rank, length in zip(*(each[source].tolist() for each in columns), strict=True)
             if rank > -torch.inf
         ]
+
+
+@dataclass(frozen=True)
+class Extension:
+    """One step of a search: which beginnings came up, and what became of them."""
+
+    candidates: Beams
+    beam: Int[Tensor, "B C"]
+    """Which beam each continues."""
+    ends: Bool[Tensor, "B C"]
+    counts: Bool[Tensor, "B C"]
+    """Ends that count as hypotheses."""
+    picked: Int[Tensor, "B K"]
+    """Those that the search goes on from, best first; one that ends fills an empty place."""
 
 
 def no_beams(log_probs: Float[Tensor, "B V"], count: int) -> Beams:
@@ -95,14 +110,16 @@ def beam_search(
     first: Float[Tensor, "B V"],
     room: Room,
     config: SearchConfig,
+    special: SpecialIds,
     *,
     cut_competes: bool,
+    watch: Callable[[Extension], None] | None = None,
 ) -> list[list[Found]]:
     """The best hypotheses of each source, best first; `steps` holds `beams` adjacent rows for each.
 
     `first` are the log-probabilities of the first token. A source leaves once no live beam can beat the worst
     hypothesis kept, were every further token certain. What a limit cut competes by its score, or else fills
-    the places that no ended hypothesis took.
+    the places that no ended hypothesis took. `watch` is shown every step, of the sources still searched for.
     """
     device, beams, alpha = first.device, config.beams, config.length_penalty
     results: list[list[Found]] = [[] for _ in range(len(first))]
@@ -116,21 +133,24 @@ def beam_search(
     while True:
         length += 1
         early = (length <= shortest)[:, None].expand(-1, beams)
-        allowed = forbid(log_probs.flatten(0, 1), early.flatten()).view(log_probs.shape)
+        allowed = forbid(log_probs.flatten(0, 1), special, early.flatten()).view(log_probs.shape)
         candidates, beam = extend(live, log_probs, allowed)
-        ends = candidates.ids[..., -1] == END
+        ends = candidates.ids[..., -1] == special.end
         # Only an end among the K best counts: so one beam alone is greedy.
         takes_beam = torch.arange(ends.shape[1], device=device) < beams
-        score = torch.where(ends & takes_beam, candidates.rank / penalty(length, alpha), -torch.inf)
+        counts = ends & takes_beam
+        score = torch.where(counts, candidates.rank / penalty(length, alpha), -torch.inf)
         pool = ended.beside(candidates)
         ended, _ = pool.best(torch.cat((ended.rank, score), dim=1), config.n_best)
         live, picked = candidates.best(candidates.rank.masked_fill(ends, -torch.inf), beams)
+        if watch is not None:
+            watch(Extension(candidates, beam, ends, counts, picked))
         attainable = live.rank[:, 0] / ((5 + longest) / 6) ** alpha
         leave = ((ended.rank[:, -1] >= attainable) | (length >= longest)).tolist()
         for i in [i for i, leaves in enumerate(leave) if leaves]:
-            hypotheses = ended.found(i, alpha)
+            hypotheses = ended.found(i, alpha, special.end)
             if length >= room.longest[sources[i]]:
-                hypotheses += live.found(i, alpha)
+                hypotheses += live.found(i, alpha, special.end)
             hypotheses.sort(key=lambda each: (each.finished or cut_competes, each.score), reverse=True)
             results[sources[i]] = hypotheses[: config.n_best]
         stay = [i for i, leaves in enumerate(leave) if not leaves]

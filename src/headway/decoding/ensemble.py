@@ -15,7 +15,7 @@ from headway.errors import UserError
 from headway.model.architectures import CausalLM, Decoder, EncoderDecoder, Transformer
 from headway.model.cache import Cache
 from headway.model.config import Architecture
-from headway.text.tokenizer import BEGIN, END, Tokenizers
+from headway.text.tokenizer import Tokenizers
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Ensemble:
     @property
     def source_room(self) -> int:
         """Tokens of the longest source that the models read as they were trained to; 0 = any."""
-        return _least([self.longest_source, *(most - 1 for most in self._tables)])
+        source = self.tokenizers.source
+        frame = 1 if source is None else len(source.special.source([]))
+        return _least([self.longest_source, *(most - frame for most in self._tables)])
 
     @property
     def target_room(self) -> int:
@@ -87,8 +89,9 @@ class Ensemble:
 
         Log-probabilities are of the next token. Raises UserError for models that compute no numbers.
         """
-        source = None if sources is None else pad_encoder([[*row, END] for row in sources], self.device)
-        ids, counts = pad([[BEGIN, *row] for row in starts], self.device)
+        special = self.tokenizers.target.special
+        source = None if sources is None else self.source_tokens(sources)
+        ids, counts = pad([special.start(row) for row in starts], special.pad, self.device)
         uniform = len({len(row) for row in starts}) == 1
         with torch.no_grad():
             caches = [_cache(model, source, len(starts)) for model in self.models]
@@ -104,6 +107,12 @@ class Ensemble:
                 steps.keep(rows)
                 first = first[rows]
         return steps, first
+
+    def source_tokens(self, sources: Sequence[Sequence[int]]) -> Tokens:
+        """Sources as an encoder-decoder's encoder reads them."""
+        assert self.tokenizers.source is not None, "an encoder-decoder has a source tokenizer"
+        special = self.tokenizers.source.special
+        return pad_encoder([special.source(row) for row in sources], special.pad, self.device)
 
     def hidden(self, inputs: Tokens, source: Tokens | None = None) -> list[Float[Tensor, "B T D"]]:
         """What each model makes of the inputs in one pass; models may differ in size."""

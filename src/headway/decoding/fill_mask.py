@@ -13,7 +13,7 @@ from headway.decoding.score import window
 from headway.decoding.steps import pad_encoder
 from headway.decoding.streaming import continuation
 from headway.errors import UserError
-from headway.text.tokenizer import BEGIN, BLANKS, END, MASK, split_at_blanks
+from headway.text.tokenizer import BLANKS, split_at_blanks
 
 Likeliest = list[tuple[int, float]]
 """Tokens with their log-probabilities, the likeliest first."""
@@ -101,8 +101,9 @@ class Filler:
         return [self._filled(each) for each in fillings]
 
     def _begin(self, text: str) -> Filling:
-        ids = self.ensemble.tokenizers.target.encode_blanks(text)
-        places = [place for place, token in enumerate(ids) if token == MASK]
+        tokenizer = self.ensemble.tokenizers.target
+        ids = tokenizer.encode_blanks(text)
+        places = [place for place, token in enumerate(ids) if token == tokenizer.special.mask]
         if not places:
             shown = text if len(text) <= 60 else text[:59] + "…"
             raise UserError(f"no blank in {shown!r}: write what is to be filled as {' or '.join(BLANKS)}")
@@ -128,15 +129,16 @@ class Filler:
 
     def _predict(self, views: Sequence[View], count: int) -> list[Likeliest]:
         """The likeliest tokens of each view's places, one after the other."""
-        device = self.ensemble.device
-        rows = [[BEGIN, *view.filling.ids[view.start : view.stop], END] for view in views]
+        device, special = self.ensemble.device, self.ensemble.tokenizers.target.special
+        rows = [special.whole(view.filling.ids[view.start : view.stop]) for view in views]
+        before = len(special.start([]))
         row = torch.tensor([i for i, view in enumerate(views) for _ in view.places], device=device)
-        columns = [place - view.start + 1 for view in views for place in view.places]
+        columns = [place - view.start + before for view in views for place in view.places]
         with self.ensemble.evaluating():
-            hidden = self.ensemble.hidden(pad_encoder(rows, device))
+            hidden = self.ensemble.hidden(pad_encoder(rows, special.pad, device))
             log_probs = self.ensemble.log_probs(hidden, (row, torch.tensor(columns, device=device)))
         never_end = torch.ones(len(log_probs), dtype=torch.bool, device=device)
-        best = forbid(log_probs, never_end).topk(min(count, log_probs.shape[1]), dim=1)
+        best = forbid(log_probs, special, never_end).topk(min(count, log_probs.shape[1]), dim=1)
         return [
             [(token, value) for token, value in zip(tokens, values, strict=True) if value > -torch.inf]
             for tokens, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)

@@ -12,7 +12,6 @@ from headway.decoding.sample import Chosen, Room, Sampler, collect, emit, likeli
 from headway.decoding.settings import SearchConfig
 from headway.decoding.streaming import TextStream, continuation, whole_characters
 from headway.errors import UserError
-from headway.text.tokenizer import END, UNKNOWN
 
 
 class Generator:
@@ -52,11 +51,12 @@ class Generator:
         return self._stream(self._prompt_request(self.ensemble.tokenizers.target.encode(prompt)))
 
     def _stream(self, request: Request) -> Iterator[str]:
-        stream = TextStream(self.ensemble.tokenizers.target, request.start)
+        tokenizer = self.ensemble.tokenizers.target
+        stream = TextStream(tokenizer, request.start)
         ended = False
         with self.ensemble.evaluating():
             for chosen in self._emit([request]):
-                ended = chosen[0].token == END
+                ended = chosen[0].token == tokenizer.special.end
                 piece = stream.finish(ended=True) if ended else stream.add(chosen[0].token)
                 if piece:
                     yield piece
@@ -76,6 +76,10 @@ class Generator:
         return longest_end(prompt, lambda end: len(encode(end)) <= context - left)
 
     def _prompt_request(self, prompt: list[int]) -> Request:
+        if not prompt and self.ensemble.tokenizers.target.special.begin is None:
+            raise UserError(
+                "the prompt is empty, and the model has no token to begin a text with: write some"
+            )
         return prompt_request(prompt, self.search, self.ensemble.context)
 
     def _transform(self, texts: Sequence[str], prefixes: Sequence[str]) -> list[list[Hypothesis]]:
@@ -96,7 +100,7 @@ class Generator:
                 parts = source.encode_batch(split.parts)
             else:
                 split, parts = Pieces([text], ["", ""]), [ids]
-            if UNKNOWN in start:
+            if target.special.unknown in start:
                 raise UserError(f"a prefix holds what the vocabulary lacks: {target.unknown_in(prefix)}")
             pieces.append(split)
             for i, part in enumerate(parts):
@@ -123,13 +127,13 @@ class Generator:
         return self.search.beams if self.search.method == "beam" else self.search.n_best
 
     def _search_batch(self, requests: Sequence[Request]) -> list[list[Found]]:
-        config, copies = self.search, self._copies
+        config, copies, special = self.search, self._copies, self.ensemble.tokenizers.target.special
         if config.method == "beam":
             steps, first = self.ensemble.begin(_sources(requests), [r.start for r in requests], copies)
             room = Room([r.shortest for r in requests], [r.longest for r in requests])
             competes = self.ensemble.architecture == "decoder"
-            return beam_search(steps, first[::copies], room, config, cut_competes=competes)
-        found = collect(self._emit(requests), len(requests) * copies, config.length_penalty)
+            return beam_search(steps, first[::copies], room, config, special, cut_competes=competes)
+        found = collect(self._emit(requests), len(requests) * copies, config.length_penalty, special.end)
         groups = [found[i : i + copies] for i in range(0, len(found), copies)]
         return [sorted(group, key=lambda each: each.score, reverse=True) for group in groups]
 
@@ -143,7 +147,8 @@ class Generator:
         if config.method == "sample":
             keys = [key for request in requests for key in request.keys(config.seed, config.n_best)]
             choose = Sampler(config, keys)
-        return emit(steps, first, [row.start for row in rows], room, choose, config.repetition_penalty)
+        special, starts = self.ensemble.tokenizers.target.special, [row.start for row in rows]
+        return emit(steps, first, starts, room, choose, special, config.repetition_penalty)
 
     def _hypothesis(self, request: Request, found: Found) -> Hypothesis:
         """With its text: of encoder-decoders what was forced is part of it, of causal models it is not."""

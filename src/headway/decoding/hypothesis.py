@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headway.text.tokenizer import END
-
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -30,10 +28,10 @@ class Found(NamedTuple):
     finished: bool
 
 
-def found(ids: list[int], log_probs: list[float], length_penalty: float) -> Found:
-    """What was chosen, with its score."""
+def found(ids: list[int], log_probs: list[float], length_penalty: float, end: int) -> Found:
+    """What was chosen, with its score; `end` is the token that ends a text."""
     score = sum(log_probs) / penalty(len(log_probs), length_penalty)
-    return Found(ids, log_probs, score, ids[-1] == END)
+    return Found(ids, log_probs, score, ids[-1] == end)
 
 
 def penalty(length: int, alpha: float) -> float:

@@ -5,20 +5,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from headway.decoding.settings import SearchConfig
-from headway.text.tokenizer import BEGIN, END, MASK, PAD, UNKNOWN
-
-NEVER_CHOSEN = (PAD, UNKNOWN, BEGIN, MASK)
-"""Tokens without text: a model that would choose one is asked for its next best."""
+from headway.text.special import SpecialIds
 
 
 def forbid(
-    log_probs: Float[Tensor, "R V"], too_early: Bool[Tensor, "R"] | None = None
+    log_probs: Float[Tensor, "R V"], special: SpecialIds, too_early: Bool[Tensor, "R"] | None = None
 ) -> Float[Tensor, "R V"]:
     """Without the tokens that no output holds, and without </s> where it is too early."""
     allowed = log_probs.clone()
-    allowed[:, list(NEVER_CHOSEN)] = -torch.inf
+    allowed[:, special.never_chosen] = -torch.inf
     if too_early is not None:
-        allowed[:, END].masked_fill_(too_early, -torch.inf)
+        allowed[:, special.end].masked_fill_(too_early, -torch.inf)
     return allowed
 
 

@@ -12,7 +12,7 @@ from headway.decoding.hypothesis import Found, found
 from headway.decoding.logits import forbid, mark_seen, penalize_repetition, sharpen
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import Steps
-from headway.text.tokenizer import END
+from headway.text.special import SpecialIds
 
 
 class Room(NamedTuple):
@@ -47,10 +47,11 @@ def likeliest(log_probs: Float[Tensor, "R V"], rows: Sequence[int], step: int) -
     return log_probs.argmax(dim=1)
 
 
-def uniform_numbers(keys: Sequence[int], step: int) -> Float[Tensor, "R"]:
+def uniform_numbers(keys: Sequence[int], step: int | Sequence[int]) -> Float[Tensor, "R"]:
     """A number from [0, 1) for each key and step, the same everywhere (SplitMix64, Steele et al. 2014)."""
     with np.errstate(over="ignore"):
-        state = np.array(keys, dtype=np.uint64) + np.uint64(step) * np.uint64(0x9E3779B97F4A7C15)
+        steps = np.array(step, dtype=np.uint64)
+        state = np.array(keys, dtype=np.uint64) + steps * np.uint64(0x9E3779B97F4A7C15)
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         state = state ^ (state >> np.uint64(31))
@@ -63,7 +64,10 @@ class Sampler:
     def __init__(self, config: SearchConfig, keys: Sequence[int]) -> None:
         self.config, self.keys = config, keys
 
-    def __call__(self, log_probs: Float[Tensor, "R V"], rows: Sequence[int], step: int) -> Int[Tensor, "R"]:
+    def __call__(
+        self, log_probs: Float[Tensor, "R V"], rows: Sequence[int], step: int | Sequence[int]
+    ) -> Int[Tensor, "R"]:
+        """`step` is that of all rows, or of each."""
         probabilities = sharpen(log_probs, self.config).softmax(dim=1)
         # Sums over a large vocabulary need double precision, which Apple's devices lack.
         device = torch.device("cpu") if probabilities.device.type == "mps" else probabilities.device
@@ -79,6 +83,7 @@ def emit(
     starts: Sequence[Sequence[int]],
     room: Room,
     choose: Choose,
+    special: SpecialIds,
     repetition_penalty: float = 1.0,
 ) -> Iterator[list[Chosen]]:
     """What each step chooses, for the rows not yet ended; `log_probs` are those after each row's start.
@@ -96,14 +101,16 @@ def emit(
     while True:
         step += 1
         early = torch.tensor([step <= room.shortest[row] for row in rows], device=device)
-        allowed = forbid(log_probs, early)
+        allowed = forbid(log_probs, special, early)
         if seen is not None:
             allowed = penalize_repetition(allowed, seen, repetition_penalty)
         tokens = choose(allowed, rows, step)
         values = log_probs.gather(1, tokens[:, None])[:, 0].tolist()
         chosen = [Chosen(*each) for each in zip(rows, tokens.tolist(), values, strict=True)]
         yield chosen
-        going = [i for i, each in enumerate(chosen) if each.token != END and step < room.longest[each.row]]
+        going = [
+            i for i, each in enumerate(chosen) if each.token != special.end and step < room.longest[each.row]
+        ]
         if not going:
             return
         if len(going) < len(rows):
@@ -116,7 +123,7 @@ def emit(
         log_probs = steps.step(tokens)
 
 
-def collect(emitted: Iterator[list[Chosen]], rows: int, length_penalty: float) -> list[Found]:
+def collect(emitted: Iterator[list[Chosen]], rows: int, length_penalty: float, end: int) -> list[Found]:
     """What was chosen, row by row."""
     ids: list[list[int]] = [[] for _ in range(rows)]
     log_probs: list[list[float]] = [[] for _ in range(rows)]
@@ -124,4 +131,4 @@ def collect(emitted: Iterator[list[Chosen]], rows: int, length_penalty: float) -
         for row, token, log_prob in chosen:
             ids[row].append(token)
             log_probs[row].append(log_prob)
-    return [found(i, p, length_penalty) for i, p in zip(ids, log_probs, strict=True)]
+    return [found(i, p, length_penalty, end) for i, p in zip(ids, log_probs, strict=True)]

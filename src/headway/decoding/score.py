@@ -11,7 +11,7 @@ from headway.decoding.batches import token_batches
 from headway.decoding.ensemble import Ensemble
 from headway.decoding.steps import pad, pad_encoder
 from headway.errors import UserError
-from headway.text.tokenizer import BEGIN, END, MASK
+from headway.text.special import SpecialIds
 
 CHUNK = 1024
 """Labels whose distributions are in memory at once."""
@@ -24,7 +24,8 @@ class Score:
     ids: list[int]
     """The text's tokens, without special ones."""
     log_probs: list[float]
-    """Of each token; of all but masked models, also of the </s> at the end."""
+    """Of each token; of all but masked models, also of the </s> at the end, and not of the first token where
+    the model has no <s> to predict it from."""
 
     @property
     def total(self) -> float:
@@ -70,16 +71,15 @@ class Scorer:
         self, texts: Sequence[list[int]], sources: Sequence[list[int]] | None = None
     ) -> list[Score]:
         """As `score`, of tokens without special ones."""
-        context = self.ensemble.context
+        context, special = self.ensemble.context, self.ensemble.tokenizers.target.special
         readings: list[Reading] = []
         for i, ids in enumerate(texts):
             if self.ensemble.architecture == "encoder":
-                readings += masked_readings(i, ids, context)
+                readings += masked_readings(i, ids, context, special)
             elif sources is None:
-                readings += causal_readings(i, ids, context)
+                readings += causal_readings(i, ids, context, special)
             else:
-                inputs, labels = [BEGIN, *ids], [*ids, END]
-                readings.append(Reading(i, inputs, [*sources[i], END], list(range(len(labels))), labels))
+                readings.append(whole_reading(i, ids, sources[i], special))
         log_probs = self._read(readings)
         values: list[list[float]] = [[] for _ in texts]
         for reading, each in zip(readings, log_probs, strict=True):
@@ -100,11 +100,12 @@ class Scorer:
     def _read_batch(self, readings: Sequence[Reading]) -> list[float]:
         device = self.ensemble.device
         sources = [each.source for each in readings if each.source is not None]
-        source = pad_encoder(sources, device) if sources else None
+        source = self.ensemble.source_tokens(sources) if sources else None
+        padding = self.ensemble.tokenizers.target.special.pad
         rows = [each.inputs for each in readings]
         # A decoder's padding stands on the right, where causality hides it.
         encoder = self.ensemble.architecture == "encoder"
-        inputs = pad_encoder(rows, device) if encoder else Tokens(pad(rows, device)[0])
+        inputs = pad_encoder(rows, padding, device) if encoder else Tokens(pad(rows, padding, device)[0])
         row = torch.tensor([i for i, each in enumerate(readings) for _ in each.labels], device=device)
         column = torch.tensor([column for each in readings for column in each.columns], device=device)
         labels = torch.tensor([label for each in readings for label in each.labels], device=device)
@@ -118,11 +119,20 @@ class Scorer:
         return found
 
 
-def causal_readings(text: int, ids: list[int], context: int) -> list[Reading]:
-    """<s> a b c predicts a b c </s>; a text beyond the context is read in windows that overlap by half."""
-    inputs, labels = [BEGIN, *ids], [*ids, END]
+def whole_reading(text: int, ids: list[int], source: list[int] | None, special: SpecialIds) -> Reading:
+    """<s> a b c predicts a b c </s>; a b c alone predicts b c </s>."""
+    whole = special.whole(ids)
+    return Reading(text, whole[:-1], source, list(range(len(whole) - 1)), whole[1:])
+
+
+def causal_readings(text: int, ids: list[int], context: int, special: SpecialIds) -> list[Reading]:
+    """The text as a whole, or where it is beyond the context in windows that overlap by half."""
+    whole = whole_reading(text, ids, None, special)
+    inputs, labels = whole.inputs, whole.labels
+    if not inputs:
+        return []
     if not context or len(inputs) <= context:
-        return [Reading(text, inputs, None, list(range(len(labels))), labels)]
+        return [whole]
     readings = []
     done = 0
     while done < len(labels):
@@ -134,13 +144,16 @@ def causal_readings(text: int, ids: list[int], context: int) -> list[Reading]:
     return readings
 
 
-def masked_readings(text: int, ids: list[int], context: int) -> list[Reading]:
+def masked_readings(text: int, ids: list[int], context: int, special: SpecialIds) -> list[Reading]:
     """A row for each token, where it is masked and those around it are seen."""
+    mask, before = special.mask, len(special.start([]))
+    if mask is None:
+        raise UserError("the model's vocabulary has no token for a mask, by which a masked model scores")
     readings = []
     for position, label in enumerate(ids):
         start, stop = window(len(ids), position, context)
-        inputs = [BEGIN, *ids[start:position], MASK, *ids[position + 1 : stop], END]
-        readings.append(Reading(text, inputs, None, [position - start + 1], [label]))
+        inputs = special.whole([*ids[start:position], mask, *ids[position + 1 : stop]])
+        readings.append(Reading(text, inputs, None, [position - start + before], [label]))
     return readings
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from headway.batch import Tokens
 from headway.model.architectures import Decoder
 from headway.model.cache import Cache
-from headway.text.tokenizer import PAD
 
 
 @runtime_checkable
@@ -64,16 +63,18 @@ class CachedSteps:
             cache.keep(rows)
 
 
-def pad(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Int[Tensor, "R T"], Int[Tensor, "R"]]:
+def pad(
+    rows: Sequence[Sequence[int]], padding: int, device: torch.device
+) -> tuple[Int[Tensor, "R T"], Int[Tensor, "R"]]:
     """Rows of ids with padding on the right, and how many of each are real."""
     width = max(map(len, rows))
-    ids = torch.tensor([[*row, *[PAD] * (width - len(row))] for row in rows], device=device)
+    ids = torch.tensor([[*row, *[padding] * (width - len(row))] for row in rows], device=device)
     return ids, torch.tensor([len(row) for row in rows], device=device)
 
 
-def pad_encoder(rows: Sequence[Sequence[int]], device: torch.device) -> Tokens:
+def pad_encoder(rows: Sequence[Sequence[int]], padding: int, device: torch.device) -> Tokens:
     """Rows as one document each, for an encoder: it may not see padding."""
-    ids, counts = pad(rows, device)
+    ids, counts = pad(rows, padding, device)
     if len({len(row) for row in rows}) == 1:
         return Tokens(ids)
     return Tokens(ids, (torch.arange(ids.shape[1], device=device) < counts[:, None]).long())

@@ -11,18 +11,20 @@ from headway.model.config import TransformerConfig
 from headway.model.embedding import Embedding
 from headway.model.initialise import initialise
 from headway.model.mask import AttentionMask
+from headway.model.output_transform import OutputTransform
 from headway.model.positions import Positions, positions_of
 from headway.model.stack import Stack
 
 
 class Transformer(nn.Module):
-    """What the three models share: a config, a target embedding, and the output projection (Paper §3.4)."""
+    """What the three models share: a config, a target embedding, the way to the vocabulary (Paper §3.4)."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
         self.embedding = Embedding(config, config.vocab_size)
-        self.output = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.transform = OutputTransform(config) if config.output_transform else nn.Identity()
+        self.output = nn.Linear(config.d_model, config.vocab_size, bias=config.output_bias)
         if config.tie_output:
             self.output.weight = self.embedding.tokens.weight
 
@@ -31,7 +33,7 @@ class Transformer(nn.Module):
         raise NotImplementedError
 
     def logits(self, hidden: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
-        return self.output(hidden)
+        return self.output(self.transform(hidden))
 
 
 class MaskedLM(Transformer):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from headway.model.backends import Attend
 from headway.model.config import TransformerConfig
+from headway.model.norm import build_head_norm
 from headway.model.positions import Rotation
 
 
@@ -32,16 +33,17 @@ class Attention(nn.Module):
         self.key = nn.Linear(d_model, self.num_kv_heads * d_key, bias=bias)
         self.value = nn.Linear(d_model, self.num_kv_heads * d_value, bias=bias)
         self.output = nn.Linear(self.num_heads * d_value, d_model, bias=bias)
+        self.query_norm, self.key_norm = build_head_norm(config), build_head_norm(config)
 
     def keys_values(self, context: Float[Tensor, "B S D"], rotation: Rotation | None = None) -> KeyValues:
         """What `context` offers to queries; computed once and reusable."""
-        k = self.key(context).unflatten(-1, (self.num_kv_heads, -1)).transpose(1, 2)
+        k = self.key_norm(self.key(context).unflatten(-1, (self.num_kv_heads, -1))).transpose(1, 2)
         v = self.value(context).unflatten(-1, (self.num_kv_heads, -1)).transpose(1, 2)
         return KeyValues(k if rotation is None else rotation(k), v)
 
     def forward(
         self, x: Float[Tensor, "B T D"], context: KeyValues, attend: Attend, rotation: Rotation | None = None
     ) -> Float[Tensor, "B T D"]:
-        q = self.query(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        q = self.query_norm(self.query(x).unflatten(-1, (self.num_heads, -1))).transpose(1, 2)
         heads = attend(q if rotation is None else rotation(q), context.k, context.v)
         return self.output(heads.transpose(1, 2).flatten(-2))

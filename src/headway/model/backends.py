@@ -17,7 +17,7 @@ from headway.model.mask import AttentionMask
 
 @runtime_checkable
 class Attend(Protocol):
-    """softmax(q kᵀ / √E) v, with the mask already bound (Paper eq. 1)."""
+    """softmax(q kᵀ / √E + bias) v, with mask and bias already bound (Paper eq. 1)."""
 
     def __call__(
         self, q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"], v: Float[Tensor, "B K S U"], /
@@ -26,9 +26,17 @@ class Attend(Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """Turns the facts of a mask, for so many queries and keys, into `attend`."""
+    """Turns the facts of a mask, and a bias of the scores, into `attend` for so many queries and keys."""
 
-    def __call__(self, mask: AttentionMask, queries: int, keys: int, device: torch.device, /) -> Attend: ...
+    def __call__(
+        self,
+        mask: AttentionMask,
+        bias: Float[Tensor, "b H T S"] | None,
+        queries: int,
+        keys: int,
+        device: torch.device,
+        /,
+    ) -> Attend: ...
 
 
 @dataclass(frozen=True)
@@ -47,14 +55,39 @@ class SdpaAttend:
         )
 
 
-def sdpa(mask: AttentionMask, queries: int, keys: int, device: torch.device, /) -> Attend:
+@dataclass(frozen=True)
+class BiasedSdpaAttend:
+    """The same kernel with what is added to the scores: a bias, or -inf for what is not visible."""
+
+    bias: Float[Tensor, "b H T S"]
+
+    def __call__(
+        self, q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"], v: Float[Tensor, "B K S U"], /
+    ) -> Float[Tensor, "B H T U"]:
+        grouped = q.shape[1] != k.shape[1]
+        bias = self.bias.to(q.dtype)  # as the kernel wants it
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, enable_gqa=grouped)
+
+
+def sdpa(
+    mask: AttentionMask,
+    bias: Float[Tensor, "b H T S"] | None,
+    queries: int,
+    keys: int,
+    device: torch.device,
+    /,
+) -> Attend:
     """The default backend. Where causality is the only fact no matrix is made, and the flash kernel runs."""
-    if mask.causal and mask.key_segments is None and isinstance(mask.offset, int):
+    plain = bias is None and mask.key_segments is None and mask.window is None
+    if plain and mask.causal and isinstance(mask.offset, int):
         if queries == keys and mask.offset == 0:
             return SdpaAttend(None, is_causal=queries > 1)
         if queries == 1 and mask.offset == keys - 1:
             return SdpaAttend(None, is_causal=False)
-    return SdpaAttend(mask.dense(queries, keys, device), is_causal=False)
+    visible = mask.dense(queries, keys, device)
+    if bias is None:
+        return SdpaAttend(visible, is_causal=False)
+    return BiasedSdpaAttend(bias if visible is None else torch.where(visible, bias, float("-inf")))
 
 
 @dataclass(frozen=True)
@@ -62,6 +95,7 @@ class RecordingAttend:
     """Equation 1 written out; `weights` gets those of every call."""
 
     visible: Bool[Tensor, "b 1 t S"] | None
+    bias: Float[Tensor, "c H T S"] | None
     weights: list[Tensor]
 
     def __call__(
@@ -70,6 +104,8 @@ class RecordingAttend:
         group = q.shape[1] // k.shape[1]
         k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
         scores = q @ k.mT / math.sqrt(q.shape[-1])
+        if self.bias is not None:
+            scores = scores + self.bias
         if self.visible is not None:
             scores = scores.masked_fill(~self.visible, float("-inf"))
         weights = scores.softmax(dim=-1)
@@ -83,5 +119,13 @@ class RecordingBackend:
 
     weights: list[Float[Tensor, "B H T S"]] = field(default_factory=list)
 
-    def __call__(self, mask: AttentionMask, queries: int, keys: int, device: torch.device, /) -> Attend:
-        return RecordingAttend(mask.dense(queries, keys, device), self.weights)
+    def __call__(
+        self,
+        mask: AttentionMask,
+        bias: Float[Tensor, "b H T S"] | None,
+        queries: int,
+        keys: int,
+        device: torch.device,
+        /,
+    ) -> Attend:
+        return RecordingAttend(mask.dense(queries, keys, device), bias, self.weights)

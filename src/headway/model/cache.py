@@ -84,6 +84,44 @@ class Cache:
         if self.memory_segments is not None:
             self.memory_segments = self.memory_segments[rows]
 
+    def join(self, others: "Cache") -> None:
+        """Put the rows of another cache behind these; sources and texts may have other lengths."""
+        bounds = [int(each.lengths.max()) for each in (self, others)]
+        same = {*self.lengths.tolist(), *others.lengths.tolist()}
+        pairs = list(zip(self.own, others.own, strict=True))
+        for mine, theirs in pairs:
+            mine.k = _stacked(mine.k[:, :, : bounds[0]], theirs.k[:, :, : bounds[1]], max(bounds) + BLOCK)
+            mine.v = _stacked(mine.v[:, :, : bounds[0]], theirs.v[:, :, : bounds[1]], max(bounds) + BLOCK)
+        if self.memory:
+            segments = [_segments(each) for each in (self, others)]
+            widths = [int(each.count_nonzero(dim=1).max()) for each in segments]
+            self.memory_segments = torch.cat(
+                [F.pad(s[:, :w], (0, max(widths) - w)) for s, w in zip(segments, widths, strict=True)]
+            )
+            for mine, theirs in zip(self.memory, others.memory, strict=True):
+                mine.k = _stacked(mine.k[:, :, : widths[0]], theirs.k[:, :, : widths[1]], max(widths))
+                mine.v = _stacked(mine.v[:, :, : widths[0]], theirs.v[:, :, : widths[1]], max(widths))
+        self.lengths = torch.cat((self.lengths, others.lengths))
+        self.bound, self.uniform = max(bounds), len(same) == 1
+
+
+def _stacked(
+    ours: Float[Tensor, "A K S E"], theirs: Float[Tensor, "B K U E"], room: int
+) -> Float[Tensor, "A+B K {room} E"]:
+    """Rows of both, with room for so many positions."""
+    result = ours.new_zeros(len(ours) + len(theirs), ours.shape[1], room, ours.shape[3])
+    result[: len(ours), :, : ours.shape[2]] = ours
+    result[len(ours) :, :, : theirs.shape[2]] = theirs
+    return result
+
+
+def _segments(cache: Cache) -> Int[Tensor, "B S"]:
+    """Which positions of the memory are real, said of each; they stand before what is not."""
+    if cache.memory_segments is not None:
+        return cache.memory_segments
+    like = cache.memory[0].k
+    return torch.ones(len(like), like.shape[2], dtype=torch.long, device=like.device)
+
 
 def empty_key_values(
     like: Float[Tensor, "..."], rows: int, heads: int, d_key: int, d_value: int

@@ -9,6 +9,8 @@ MOST_PARAMETERS = 10**11
 """A model that needs more is a slip of the pen; it would end in an error of memory."""
 
 Architecture = Literal["encoder-decoder", "encoder", "decoder"]
+Activation = Literal["relu", "gelu", "gelu_tanh", "silu", "swiglu", "geglu", "geglu_tanh"]
+"""Those that end in `glu` are gated (Shazeer 2020); `tanh` is the approximation of GELU that GPT-2 uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,12 @@ class AttentionConfig:
     """Heads of keys and values, each shared by num_heads / num_kv_heads queries; None = num_heads."""
     d_key: int | None = None
     d_value: int | None = None
+    normalize: bool = False
+    """RMSNorm of each head's queries and keys, before they are turned (Henry et al. 2020; Qwen3)."""
+    window: int | None = None
+    """A token of a local layer sees others at most so many places away; None = all layers are global."""
+    global_every: int | None = None
+    """Of layers 0, 1, …, those whose number is a multiple of this are global; None = all are local."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +37,28 @@ class NormConfig:
     kind: Literal["layer", "rms"] = "layer"
     position: Literal["post", "pre"] = "post"
     epsilon: float = 1e-5
+    embedding: bool = False
+    """Normalize the sum of token and position embeddings (BERT, BART)."""
+    first: bool = True
+    """Before the first layer's self-attention too; ModernBERT leaves out this one (pre-norm only)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PositionConfig:
-    """How order enters: waves or learned vectors added to embeddings, or queries and keys turned."""
+    """How order enters: vectors added to embeddings (sinusoidal, learned), queries and keys turned (rotary),
+    or a bias on the scores by distance (alibi, relative). With none, an encoder sees a bag of words."""
 
-    kind: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
+    kind: Literal["sinusoidal", "learned", "rotary", "alibi", "relative", "none"] = "sinusoidal"
     max_length: int = 1024
     """Rows of the learned table; the other kinds have no limit."""
     base: float = 10000.0
     """Longest wavelength of sinusoidal and rotary positions, in units of 2π tokens."""
+    local_base: float | None = None
+    """The same for rotary positions in local layers; None = `base`."""
+    buckets: int = 32
+    """Of relative positions: distances that have a bias of their own (Raffel et al. 2020, §2.1)."""
+    max_distance: int = 128
+    """Of relative positions: from this distance on all share one bias."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +72,7 @@ class TransformerConfig:
     decoder_layers: int = 6
     d_model: int = 512
     d_ff: int = 2048
-    activation: Literal["relu", "gelu", "swiglu"] = "relu"
+    activation: Activation = "relu"
     bias: bool = True
     """Biases in linear layers and layer norms."""
     dropout: float = 0.1
@@ -61,6 +80,10 @@ class TransformerConfig:
     """One embedding matrix for source and target (Paper §3.4); needs one vocabulary."""
     tie_output: bool = True
     """The output projection is the target embedding matrix (Paper §3.4)."""
+    output_bias: bool = False
+    """A bias for each token of the vocabulary in the output projection."""
+    output_transform: bool = False
+    """A linear layer, the activation and a norm before the output projection (BERT's prediction head)."""
     scale_embeddings: bool = True
     """Multiply embeddings by √d_model (Paper §3.4)."""
     attention: AttentionConfig = field(default_factory=AttentionConfig)
@@ -70,16 +93,31 @@ class TransformerConfig:
     def __post_init__(self) -> None:
         for place, group, names in (
             ("model", self, ("vocab_size", "source_vocab_size", "d_model", "d_ff")),
-            ("model.attention", self.attention, ("num_heads", "num_kv_heads", "d_key", "d_value")),
+            ("model.attention", self.attention, ("num_heads", "num_kv_heads", "d_key", "d_value", "window")),
             ("model.positions", self.positions, ("max_length",)),
         ):
             sizes = [(name, getattr(group, name)) for name in names]
             rules = [(name, size is None or size >= 1, "at least 1") for name, size in sizes]
             refuse_out_of_range(place, group, rules)
-        refuse_out_of_range("model.positions", self.positions, [("base", self.positions.base > 0, "above 0")])
+        every, positions = self.attention.global_every, self.positions
+        local_base, buckets = positions.local_base, positions.buckets
+        reaches = positions.max_distance > buckets / 2
+        refuse_out_of_range(
+            "model.attention", self.attention, [("global_every", every is None or every > 1, "at least 2")]
+        )
+        refuse_out_of_range(
+            "model.positions",
+            positions,
+            [
+                ("base", positions.base > 0, "above 0"),
+                ("local_base", local_base is None or local_base > 0, "above 0"),
+                ("buckets", buckets >= 4 and buckets % 2 == 0, "even and at least 4"),
+                ("max_distance", reaches, f"above half of buckets = {buckets}"),
+            ],
+        )
         refuse_out_of_range("model.norm", self.norm, [("epsilon", self.norm.epsilon > 0, "above 0")])
         refuse_out_of_range("model", self, [("dropout", 0 <= self.dropout < 1, "at least 0 and below 1")])
-        for problem in self._problems():
+        for problem in (*self._problems(), *self._idle_settings()):
             raise RecipeError(problem)
 
     def _problems(self) -> list[str]:
@@ -109,11 +147,37 @@ class TransformerConfig:
             )
         return found
 
+    def _idle_settings(self) -> list[str]:
+        """What would have no effect beside the rest."""
+        attention, positions = self.attention, self.positions
+        found = []
+        if attention.global_every is not None and attention.window is None:
+            found.append("attention.global_every: without attention.window every layer is global")
+        if positions.local_base is not None and (positions.kind != "rotary" or attention.window is None):
+            found.append(
+                "positions.local_base: only for rotary positions and layers with an attention.window"
+            )
+        if not self.norm.first and self.norm.position != "pre":
+            found.append("norm.first = false: only norm.position = 'pre' has a norm before the first layer")
+        if self.output_transform and self.architecture != "encoder":
+            found.append("model.output_transform: only an encoder alone has a prediction head")
+        return found
+
     @property
     def architecture(self) -> Architecture:
         if self.encoder_layers and self.decoder_layers:
             return "encoder-decoder"
         return "encoder" if self.encoder_layers else "decoder"
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether the feed-forward networks have a third matrix (Shazeer 2020)."""
+        return self.activation.partition("_")[0].endswith("glu")
+
+    def window_of(self, layer: int) -> int | None:
+        """How far the tokens of a layer, counted from 0, see; None = however far."""
+        every = self.attention.global_every
+        return None if every is not None and layer % every == 0 else self.attention.window
 
     @property
     def d_key(self) -> int:
@@ -135,7 +199,8 @@ class TransformerConfig:
         rows = self.vocab_size + (self.source_vocab_size or 0) + layers * (2 * self.d_ff + heads)
         if self.positions.kind == "learned":
             rows += self.positions.max_length
-        return rows * self.d_model
+        biases = self.positions.buckets * self.attention.num_heads * (self.positions.kind == "relative")
+        return rows * self.d_model + biases
 
     @property
     def shares_embeddings(self) -> bool:

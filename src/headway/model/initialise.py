@@ -6,7 +6,10 @@ from headway.model.config import TransformerConfig
 
 
 def initialise(model: nn.Module, config: TransformerConfig) -> None:
-    """Glorot-uniform matrices, zero biases, embeddings of deviation d_model^-0.5 (0.02 if unscaled)."""
+    """Glorot-uniform matrices, zero biases, embeddings of deviation d_model^-0.5 (0.02 if unscaled).
+
+    Tables of learned and of relative positions are embeddings too. Norms begin with factors of 1.
+    """
     std = config.d_model**-0.5 if config.scale_embeddings else 0.02
     for module in model.modules():
         if isinstance(module, nn.Linear):

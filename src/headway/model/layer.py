@@ -10,17 +10,11 @@ from headway.model.attention import Attention, KeyValues
 from headway.model.backends import Attend
 from headway.model.config import TransformerConfig
 from headway.model.feed_forward import FeedForward
+from headway.model.norm import build_norm
 from headway.model.positions import Rotation
 
 Remember = Callable[[KeyValues], KeyValues]
 """Takes the newest keys and values, returns all so far: how a cache enters a layer."""
-
-
-def build_norm(config: TransformerConfig) -> nn.Module:
-    """The normalization the config asks for."""
-    if config.norm.kind == "rms":
-        return nn.RMSNorm(config.d_model, eps=config.norm.epsilon)
-    return nn.LayerNorm(config.d_model, eps=config.norm.epsilon, bias=config.bias)
 
 
 class Residual(nn.Module):

@@ -111,11 +111,11 @@ class RotaryPositions(WaveTable):
 
 
 def added_positions(config: PositionConfig, d_model: int) -> SinusoidalPositions | LearnedPositions | None:
-    """What an embedding adds to its token vectors; None for kinds that act inside attention."""
+    """What an embedding adds to its token vectors; None for kinds that act elsewhere or not at all."""
     match config.kind:
         case "sinusoidal":
             return SinusoidalPositions(d_model, config.base)
         case "learned":
             return LearnedPositions(d_model, config.max_length)
-        case "rotary":
+        case "rotary" | "alibi" | "relative" | "none":
             return None

@@ -1,6 +1,7 @@
 """N equal layers (Paper §3.1). Axes: B rows, T positions, S memory positions, D d_model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -9,11 +10,13 @@ from torch import Tensor, nn
 
 from headway.model.attention import KeyValues
 from headway.model.backends import Backend, sdpa
+from headway.model.bias import score_bias
 from headway.model.cache import Cache, empty_key_values
 from headway.model.config import TransformerConfig
-from headway.model.layer import Layer, build_norm
+from headway.model.layer import Layer
 from headway.model.mask import AttentionMask
-from headway.model.positions import Positions, RotaryPositions
+from headway.model.norm import build_norm
+from headway.model.positions import Positions, RotaryPositions, Rotation
 
 
 class Stack(nn.Module):
@@ -24,9 +27,15 @@ class Stack(nn.Module):
         self.config = config
         layers = [Layer(config, sees_memory=sees_memory) for _ in range(num_layers)]
         self.layers: Sequence[Layer] = nn.ModuleList(layers)  # type: ignore[assignment]
+        if not config.norm.first:
+            layers[0].self_residual.norm = nn.Identity()
         self.norm = build_norm(config) if config.norm.position == "pre" else nn.Identity()
-        rotary = config.positions.kind == "rotary"
-        self.rotary = RotaryPositions(config.d_key, config.positions.base) if rotary else None
+        self.windows = [config.window_of(layer) for layer in range(num_layers)]
+        self.relative = score_bias(config)
+        positions, rotary = config.positions, config.positions.kind == "rotary"
+        self.rotary = RotaryPositions(config.d_key, positions.base) if rotary else None
+        local = positions.local_base
+        self.local_rotary = self.rotary if local is None else RotaryPositions(config.d_key, local)
         self.backend: Backend = sdpa
 
     def forward(
@@ -39,16 +48,27 @@ class Stack(nn.Module):
         cache: Cache | None = None,
     ) -> Float[Tensor, "B T D"]:
         length = x.shape[1]
-        attend = self.backend(mask, length, length + (cache.bound if cache else 0), x.device)
-        rotation = None if self.rotary is None else self.rotary.rotation(positions)
+        keys = length + (cache.bound if cache else 0)
+        bias = None if self.relative is None else self.relative(mask, length, keys, x.device)
+        attend = {
+            window: self.backend(replace(mask, window=window), bias, length, keys, x.device)
+            for window in set(self.windows)
+        }
+        rotation = {window: self.rotation(window, positions) for window in attend}
         attend_memory = None
         if memory:
             assert memory_mask is not None
-            attend_memory = self.backend(memory_mask, length, memory[0].k.shape[2], x.device)
-        for i, layer in enumerate(self.layers):
+            attend_memory = self.backend(memory_mask, None, length, memory[0].k.shape[2], x.device)
+        for i, (layer, window) in enumerate(zip(self.layers, self.windows, strict=True)):
             remember = partial(cache.remember, i) if cache else None
-            x = layer(x, attend, rotation, remember, memory[i] if memory else None, attend_memory)
+            seen = memory[i] if memory else None
+            x = layer(x, attend[window], rotation[window], remember, seen, attend_memory)
         return self.norm(x)
+
+    def rotation(self, window: int | None, positions: Positions) -> Rotation | None:
+        """How layers of this window turn queries and keys, if they do."""
+        rotary = self.rotary if window is None else self.local_rotary
+        return None if rotary is None else rotary.rotation(positions)
 
     def memory(self, encoded: Float[Tensor, "B S D"]) -> list[KeyValues]:
         """What each layer sees of the encoder's output; computed once for a whole decoding."""

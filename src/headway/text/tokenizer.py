@@ -5,24 +5,25 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, SupportsInt
+from typing import Any, Literal, NamedTuple, SupportsInt
 
 import numpy as np
 import numpy.typing as npt
 import tokenizers
 from tokenizers import decoders
 
-from headway.errors import DataError, FolderError, RecipeError
-from headway.text.kinds import BLANK, CONTINUES, Kind, kind_of, trainer, untrained
+from headway.errors import DataError, FolderError, RecipeError, UserError
+from headway.text.kinds import BLANK, Kind, kind_of, trainer, untrained
 from headway.text.normalize import Form, normalizer_steps
 from headway.text.sample import sample_lines
+from headway.text.special import OURS, SpecialIds
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 PAD, UNKNOWN, BEGIN, END, MASK = range(5)
-"""The ids of the special tokens, the same in every vocabulary."""
+"""The ids of the special tokens, the same in every vocabulary that is learned here."""
 
 BLANKS = ("<mask>", "___", "[MASK]")
 """How a text may write a blank to be filled; more underscores are still one blank."""
@@ -69,38 +70,56 @@ class TextConfig:
 
 
 class Tokenizer:
-    """A learned vocabulary: raw text in, ids out, and back to text as a person would write it."""
+    """A vocabulary: raw text in, ids out, and back to text as a person would write it.
 
-    def __init__(self, content: str) -> None:
-        """From the content of `tokenizer.json`; a FolderError if it is none of ours."""
+    It was learned here or is foreign: of any kind that the library reads, with special tokens elsewhere. A
+    foreign one reads text as the library does: the spelling of a special token is that token.
+    """
+
+    def __init__(self, content: str, special: SpecialIds | None = None) -> None:
+        """From the content of `tokenizer.json`; `special` are a foreign one's special ids.
+
+        Raises FolderError if it is no tokenizer, or without `special` none that was learned here.
+        """
         try:
             library = tokenizers.Tokenizer.from_str(content)
         except Exception as error:  # the library raises nothing narrower
             raise FolderError(f"not a tokenizer: {error}") from error
         held = tuple(library.id_to_token(index) for index in range(len(SPECIAL_TOKENS)))
-        if held != SPECIAL_TOKENS:
+        is_ours = held == SPECIAL_TOKENS and special in (None, OURS)
+        if special is None and not is_ours:
             raise FolderError(
                 f"the first tokens are {held}; Headway's tokenizers begin with {SPECIAL_TOKENS}"
             )
-        # Text in the spelling of a special token is plain text; this setting is not saved in the file.
-        library.encode_special_tokens = True
+        if is_ours:
+            # Text in the spelling of a special token is plain text; this setting is not saved in the file.
+            library.encode_special_tokens = True
+        else:
+            library.no_truncation()
+            library.no_padding()
         self._content = content
         self._library = library
-        self.kind: Kind = kind_of(library)
+        self.kind: Kind | Literal["foreign"] = kind_of(library) if is_ours else "foreign"
+        self.special = special or OURS
 
-    @property
+    @cached_property
     def vocab_size(self) -> int:
         """How many tokens there are, special tokens included; ids are 0 … vocab_size − 1."""
-        return self._library.get_vocab_size(with_added_tokens=True)
+        if self.kind != "foreign":
+            return self._library.get_vocab_size(with_added_tokens=True)
+        held = self._library.get_vocab(with_added_tokens=True).values()
+        return 1 + max(*held, *self.special.all)  # a foreign one may leave ids out
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what decides the ids: the canonical JSON of the tokenizer."""
+        """SHA-256 of what decides the ids: the canonical JSON of the tokenizer, and foreign special ids."""
         canonical = json.dumps(json.loads(self._content), sort_keys=True, separators=(",", ":"))
+        if self.kind == "foreign":
+            canonical += json.dumps(asdict(self.special), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def encode(self, text: str) -> list[int]:
-        """The ids of the text, without special tokens; what the vocabulary lacks becomes UNKNOWN."""
+        """The ids of the text, without special tokens; what the vocabulary lacks becomes the unknown one."""
         return _encode(self._library, [text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -108,28 +127,35 @@ class Tokenizer:
         return _encode(self._library, texts)
 
     def encode_blanks(self, text: str, blanks: Sequence[str] = BLANKS) -> list[int]:
-        """The ids of a text with blanks to fill: each blank becomes MASK, the rest as `encode` would.
+        """The ids of a text with blanks to fill: each blank becomes the mask, the rest as `encode` would.
 
-        A space before a blank belongs to the word that the blank stands for.
+        A space before a blank belongs to the word that the blank stands for. Raises UserError for a blank if
+        the vocabulary has no mask.
         """
         parts = split_at_blanks(text, blanks)
         if len(parts) == 1:
             return self.encode(text)
+        mask = self.special.mask
+        if mask is None:
+            raise UserError("the model's vocabulary has no token for a blank, so that it fills none")
         if self.kind != "characters":
             parts = [part.removesuffix(" ") for part in parts[:-1]] + parts[-1:]
         ids = self.encode(parts[0])
         for part in _encode(self._continuing, parts[1:]):
-            ids += [MASK, *part]
+            ids += [mask, *part]
         return ids
 
     def unknown_in(self, text: str) -> list[str]:
-        """The characters, or else the words, of which some part becomes UNKNOWN; each once."""
+        """The characters, or else the words, of which some part becomes the unknown token; each once."""
         parts = list(text) if self.kind == "characters" else text.split()
-        return list(dict.fromkeys(part for part in parts if UNKNOWN in self.encode(part)))
+        return list(dict.fromkeys(part for part in parts if self.special.unknown in self.encode(part)))
 
     def decode(self, ids: Iterable[SupportsInt]) -> str:
         """The text of the ids; special tokens are left out."""
-        return self._library.decode([int(index) for index in ids], skip_special_tokens=True)
+        listed = [int(index) for index in ids]
+        if self.kind == "foreign":  # not every library's file says which tokens are special
+            listed = [index for index in listed if index not in self._special]
+        return self._library.decode(listed, skip_special_tokens=True)
 
     def pieces(self, ids: Iterable[SupportsInt]) -> list[str]:
         """Each token for display: blanks as ▁, line ends as ↵, bytes that are no whole character as �."""
@@ -150,9 +176,9 @@ class Tokenizer:
         return self._content
 
     @classmethod
-    def from_json(cls, text: str) -> "Tokenizer":
+    def from_json(cls, text: str, special: SpecialIds | None = None) -> "Tokenizer":
         """The tokenizer of `to_json`; a FolderError if it is none."""
-        return cls(text)
+        return cls(text, special)
 
     def save(self, path: Path) -> None:
         """Writes `tokenizer.json`, whole or not at all."""
@@ -161,32 +187,56 @@ class Tokenizer:
         beside.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> "Tokenizer":
+    def load(cls, path: Path, special: SpecialIds | None = None) -> "Tokenizer":
         """The tokenizer in the file; a FolderError that names the file if there is none."""
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
+            return cls.from_json(path.read_text(encoding="utf-8"), special)
         except (OSError, UnicodeDecodeError, FolderError) as error:
             raise FolderError(f"{path}: {error}") from error
+
+    @property
+    def foreign_special(self) -> SpecialIds | None:
+        """With which special ids its content makes it again; None if it was learned here."""
+        return self.special if self.kind == "foreign" else None
+
+    @cached_property
+    def is_byte_level(self) -> bool:
+        """Whether its tokens stand for bytes, written as GPT-2 writes them."""
+        return bool(_steps(json.loads(self._content).get("decoder"), "ByteLevel"))
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        return self.special.all
+
+    @cached_property
+    def _continues(self) -> str:
+        """How a piece is marked that continues a word, if it is."""
+        model = json.loads(self._content)["model"]
+        return str(model["continuing_subword_prefix"]) if model.get("type") == "WordPiece" else ""
 
     @cached_property
     def _continuing(self) -> tokenizers.Tokenizer:
         """The same, for text that goes on after a blank: nothing is put before its first word."""
         content = json.loads(self._content)
-        steps = (content["normalizer"] or {}).get("normalizers", [])
-        steps[:] = [step for step in steps if step["type"] != "Prepend"]
-        library = tokenizers.Tokenizer.from_str(json.dumps(content))
-        library.encode_special_tokens = True
+        for step in _steps(content.get("normalizer"), "Prepend"):
+            step["prepend"] = ""
+        for step in _steps(content.get("pre_tokenizer"), "Metaspace"):
+            step["prepend_scheme"] = "never"
+        for step in _steps(content.get("pre_tokenizer"), "ByteLevel"):
+            step["add_prefix_space"] = False
+        library = tokenizers.Tokenizer.from_str(json.dumps(content | {"truncation": None, "padding": None}))
+        library.encode_special_tokens = self._library.encode_special_tokens
         return library
 
     def _piece(self, index: int) -> str:
         token = self._library.id_to_token(index)
         if token is None:
             return SPECIAL_TOKENS[UNKNOWN]
-        if index < len(SPECIAL_TOKENS):
+        if index in self._special:
             return token
-        if self.kind == "bpe":
+        if self.is_byte_level:
             return decoders.ByteLevel().decode([token])
-        return token.removeprefix(CONTINUES) if self.kind == "wordpiece" else token
+        return token.removeprefix(self._continues)
 
     @cached_property
     def _character_classes(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
@@ -196,7 +246,12 @@ class Tokenizer:
         ends = np.array([_character_class(piece[-1:]) for piece in pieces], dtype=np.int8)
         if self.kind != "characters":
             ends[[piece.endswith(" ") for piece in pieces]] = _OPENS_WORD
-        begins[: len(SPECIAL_TOKENS)] = ends[: len(SPECIAL_TOKENS)] = _BLANK
+        if self.kind == "foreign" and self._continues:
+            tokens = map(self._library.id_to_token, range(self.vocab_size))
+            # Elsewhere WordPiece leaves blanks out: every piece without the mark stands after one.
+            begins[[not (token or "").startswith(self._continues) for token in tokens]] = _BLANK
+        special = sorted(self._special)
+        begins[special] = ends[special] = _BLANK
         return begins, ends
 
 
@@ -232,6 +287,20 @@ def train_tokenizer(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
     return tokenizer
 
 
+def other_than(tokenizer: Tokenizer, config: TokenizerConfig) -> str:
+    """Why a tokenizer is none that `config` would have learned, whatever the text; empty if it may be one."""
+    if tokenizer.kind == "foreign":
+        return "it was not learned by Headway"
+    if tokenizer.kind != config.kind:
+        return f"it is of kind {tokenizer.kind!r}"
+    if tokenizer.vocab_size > config.vocab_size:
+        return f"it has {tokenizer.vocab_size} tokens"
+    steps = normalizer_steps(config.normalize, config.lowercase)
+    fresh = untrained(config.kind, steps, SPECIAL_TOKENS[UNKNOWN], SPECIAL_TOKENS).to_str()
+    held, wanted = (json.loads(content)["normalizer"] for content in (tokenizer.to_json(), fresh))
+    return "" if held == wanted else "it normalizes text otherwise"
+
+
 _BLANK, _LETTER, _DIGIT, _SIGN, _OPENS_WORD = range(5)
 """Classes of characters; a space at the end of a token belongs to the word after it."""
 
@@ -252,6 +321,15 @@ def split_at_blanks(text: str, blanks: Sequence[str] = BLANKS) -> list[str]:
 
 def _blank_pattern(blank: str) -> str:
     return re.escape(blank) + (f"{re.escape(blank[0])}*" if len(set(blank)) == 1 else "")
+
+
+def _steps(part: Any, kind: str) -> list[dict[str, Any]]:
+    """The parts of this type inside a part of a tokenizer's file, which may be itself, or none."""
+    if isinstance(part, list):
+        return [step for inner in part for step in _steps(inner, kind)]
+    if not isinstance(part, dict):
+        return []
+    return [part] if part.get("type") == kind else _steps(list(part.values()), kind)
 
 
 def _encode(library: tokenizers.Tokenizer, texts: Sequence[str]) -> list[list[int]]:

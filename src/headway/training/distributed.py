@@ -24,8 +24,6 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
-    device: str = "cpu"
-    """Where numbers that processes exchange must lie."""
 
     @property
     def is_first(self) -> bool:
@@ -36,22 +34,21 @@ class Ranks:
         """Each number, summed over all processes."""
         if self.world == 1:
             return list(numbers)
-        exchanged = torch.tensor(numbers, dtype=torch.float64).to(self.device)
+        exchanged = torch.tensor(numbers, dtype=torch.float64)
         dist.all_reduce(exchanged)
         return exchanged.tolist()
 
     def first_says(self, value: Any) -> Any:
-        """What the first process has for this value, which it may be None for elsewhere."""
+        """What the first process has for this value, which may be anything elsewhere."""
         if self.world == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0, device=torch.device(self.device))
+        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
         return box[0]
 
     def wait(self) -> None:
         """Until all processes are here."""
-        if self.world > 1:
-            dist.barrier()
+        self.sum([0])
 
 
 ALONE = Ranks()
@@ -62,16 +59,35 @@ def is_launched() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def launch() -> str:
+    """What is the same for all processes of one launch, restarted ones too; empty where none launched them.
+
+    The name that torchrun's `--rdzv-id` gives, or else torchrun's own process.
+    """
+    name = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    return f"process {os.getppid()}" if name == "none" else name
+
+
+def is_restarted() -> bool:
+    """Whether torchrun started the processes again, after one of them failed."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+
+
 @contextmanager
-def joined(device: torch.device) -> Iterator[Ranks]:
-    """This process's place among those that were started together, connected as long as the block lasts."""
+def joined() -> Iterator[Ranks]:
+    """This process's place among those that were started together, connected as long as the block lasts.
+
+    Numbers pass between the processors; between GPUs, where there are some, whatever lies on them.
+    """
     if not is_launched():
         yield ALONE
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    backend = "gloo"
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        backend = "cpu:gloo,cuda:nccl"
+    dist.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size(), device.type)
+        yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()

@@ -52,6 +52,10 @@ class Validation:
     samples: list[Sample] = field(default_factory=list)
 
 
+class LookStoppedError(Exception):
+    """Raised by a validation that was asked to stop; the run goes on with it when it is resumed."""
+
+
 @dataclass(frozen=True)
 class Moment:
     """What a reporter learns of one step."""
@@ -113,6 +117,8 @@ def train(
     with the state saved, when too many steps in a row were left out.
     """
     counters = state.counters
+    if counters.look_due and _settle(state, batches, plan, validate, save, reporter, asked_to_stop):
+        return
     while not counters.finished:
         count = batches.batches(counters.epoch)
 
@@ -128,22 +134,42 @@ def train(
                 if counters.skipped_in_a_row >= plan.training.most_skipped:
                     save(state)
                     raise DivergedError(diverged(counters, report), micro_batches)
-            counters.finished = counters.reached(plan.stop, count)
-            better = False
-            if counters.step % plan.training.validate_every == 0 or counters.finished:
-                try:
-                    better = _validate(state, validate, plan, reporter)
-                except Exception:
-                    save(state)  # what was trained is not lost with a look at it that failed
-                    raise
-                counters.finished = counters.finished or counters.reached(plan.stop, count)
-            done = bool(counters.finished or state.ranks.sum([bool(asked_to_stop)])[0])
-            if counters.step % plan.training.save_every == 0 or better or done:
-                save(state)
-            if done:
+            if _settle(state, batches, plan, validate, save, reporter, asked_to_stop):
                 return
             start = time.perf_counter()
         counters.epoch, counters.batch = counters.epoch + 1, 0
+
+
+def _settle(
+    state: TrainState,
+    batches: Batches,
+    plan: Plan,
+    validate: Callable[[TrainState], Validation],
+    save: Callable[[TrainState], None],
+    reporter: Reporter,
+    asked_to_stop: Interruption,
+) -> bool:
+    """After a step: look at held-out data and save, where due; whether training is to stop."""
+    counters, count = state.counters, batches.batches(state.counters.epoch)
+    counters.finished = counters.reached(plan.stop, count)
+    better = False
+    if counters.step % plan.training.validate_every == 0 or counters.finished:
+        counters.look_due = True
+        try:
+            better = _validate(state, validate, plan, reporter)
+        except LookStoppedError:
+            counters.finished = ""
+            save(state)
+            return True
+        except Exception:
+            save(state)  # what was trained is not lost with a look at it that failed
+            raise
+        counters.look_due = False
+        counters.finished = counters.finished or counters.reached(plan.stop, count)
+    done = bool(counters.finished or state.ranks.sum([bool(asked_to_stop)])[0])
+    if counters.step % plan.training.save_every == 0 or better or done:
+        save(state)
+    return done
 
 
 def _one_step(

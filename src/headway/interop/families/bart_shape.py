@@ -1,0 +1,234 @@
+"""What Marian, Pegasus, Blenderbot, BART and mBART have in common: names of layers and of settings."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from headway.interop.family import ACTIVATION_NAMES, Reader, Rule, Settings, our_activation
+from headway.interop.rules import (
+    ALL_KEY_HEADS,
+    EPSILON_FIXED,
+    FIRST_NORM,
+    HEADS_FILL_MODEL,
+    LAYER_NORM,
+    NO_QUERY_NORM,
+    NO_TRANSFORM,
+    NO_WINDOW,
+    PLAIN_ACTIVATION,
+)
+from headway.interop.weights import Entry, constant, filled, same
+from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
+from headway.model.positions import wave_angles
+
+COMMON_RULES: tuple[Rule, ...] = (
+    LAYER_NORM,
+    EPSILON_FIXED,
+    FIRST_NORM,
+    PLAIN_ACTIVATION,
+    ALL_KEY_HEADS,
+    HEADS_FILL_MODEL,
+    NO_QUERY_NORM,
+    NO_WINDOW,
+    NO_TRANSFORM,
+)
+
+SUBLAYERS = {
+    "self_attn": "self_attention",
+    "encoder_attn": "memory_attention",
+    "fc1": "feed_forward.inner",
+    "fc2": "feed_forward.output",
+    "self_attn_layer_norm": "self_residual.norm",
+    "encoder_attn_layer_norm": "memory_residual.norm",
+    "final_layer_norm": "feed_forward_residual.norm",
+}
+PROJECTIONS = {"q_proj": "query", "k_proj": "key", "v_proj": "value", "out_proj": "output"}
+
+EMBEDDINGS = ("model.shared.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
+HEAD = "lm_head.weight"
+
+
+@dataclass(frozen=True)
+class BartShape:
+    """One of the five: where they differ."""
+
+    name: str
+    norm: Literal["post", "pre"]
+    positions: Literal["sinusoidal", "learned"]
+    embedding_norm: bool = False
+    offset: int = 0
+    """Rows of the learned table that stand before position 0 and are never used."""
+    tables_saved: bool = True
+    """Of sinusoids: whether they stand in the file."""
+    own_vocabularies: bool = False
+    """Whether source and target may have a vocabulary each."""
+
+    def to_config(self, config: TransformerConfig) -> Settings:
+        settings: Settings = {
+            "vocab_size": config.source_vocab_size or config.vocab_size,
+            "max_position_embeddings": config.positions.max_length,
+            "d_model": config.d_model,
+            "activation_function": ACTIVATION_NAMES[config.activation],
+            "scale_embedding": config.scale_embeddings,
+            "tie_word_embeddings": self._ties(config),
+            "dropout": config.dropout,
+            "attention_dropout": 0.0,
+            "activation_dropout": 0.0,
+        }
+        for stack, layers in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
+            settings[f"{stack}_layers"] = layers
+            settings[f"{stack}_ffn_dim"] = config.d_ff
+            settings[f"{stack}_attention_heads"] = config.attention.num_heads
+        if self.own_vocabularies:
+            settings["decoder_vocab_size"] = config.vocab_size
+            settings["share_encoder_decoder_embeddings"] = config.source_vocab_size is None
+        return settings
+
+    def extra(self, config: TransformerConfig) -> Settings:
+        """What CTranslate2's own converter asks for."""
+        return {"normalize_before": self.norm == "pre", "normalize_embedding": self.embedding_norm}
+
+    def from_config(self, settings: Settings) -> TransformerConfig:
+        read = Reader(settings)
+        read.need("model_type", [self.name], self.name, f"a {self.name} model is expected")
+        read.need("is_decoder", [False], False, "the model would be a decoder alone")
+        read.need("normalize_before", [self.norm == "pre"], self.norm == "pre", f"{self.name} is not so")
+        read.need("normalize_embedding", [self.embedding_norm], self.embedding_norm, f"{self.name} is not so")
+        read.ignore(
+            "add_bias_logits", "add_final_layer_norm", "extra_layer_norm", "do_blenderbot_90_layernorm"
+        )
+        d_ff, heads = (
+            read.need(
+                f"encoder_{key}", [read.take(f"decoder_{key}", int)], None, f"decoder_{key} must be the same"
+            )
+            for key in ("ffn_dim", "attention_heads")
+        )
+        theirs = read.take("vocab_size", int)
+        tied = read.take("tie_word_embeddings", bool, True)
+        joint = not self.own_vocabularies or read.take("share_encoder_decoder_embeddings", bool, True)
+        target = read.take("decoder_vocab_size", int, theirs) if self.own_vocabularies else theirs
+        config = TransformerConfig(
+            vocab_size=theirs if joint else target,
+            source_vocab_size=None if joint else theirs,
+            encoder_layers=read.take("encoder_layers", int),
+            decoder_layers=read.take("decoder_layers", int),
+            d_model=read.take("d_model", int),
+            d_ff=d_ff,
+            activation=our_activation(read.take("activation_function", str, "gelu")),
+            dropout=read.take("dropout", float, 0.1),
+            share_embeddings=tied,
+            tie_output=tied,
+            output_bias=True,
+            scale_embeddings=read.take("scale_embedding", bool, False),
+            attention=AttentionConfig(num_heads=heads),
+            norm=NormConfig(position=self.norm, embedding=self.embedding_norm),
+            positions=PositionConfig(
+                kind=self.positions, max_length=read.take("max_position_embeddings", int)
+            ),
+        )
+        read.finish()
+        return config
+
+    def entries(self, config: TransformerConfig) -> list[Entry]:
+        return [
+            *self._embeddings(config),
+            *_output_bias(config),
+            *self._positions(config),
+            *self._layers(config),
+        ]
+
+    def _ties(self, config: TransformerConfig) -> bool:
+        """Whether all that theirs can tie is tied; what is not is written out, tensor by tensor."""
+        return config.tie_output and (config.shares_embeddings or config.source_vocab_size is not None)
+
+    def _embeddings(self, config: TransformerConfig) -> Iterable[Entry]:
+        shared, source, target = EMBEDDINGS
+        if self._ties(config) and config.shares_embeddings:
+            yield same(shared, "embedding.tokens.weight", also=(source, target, HEAD))
+            return
+        if self._ties(config):
+            yield same(source, "source_embedding.tokens.weight")
+            yield same(target, "embedding.tokens.weight", also=(HEAD,))
+            return
+        yield from _written_out(config)
+
+    def _positions(self, config: TransformerConfig) -> Iterable[Entry]:
+        for stack, embedding in (("encoder", "source_embedding"), ("decoder", "embedding")):
+            theirs = f"model.{stack}.embed_positions.weight"
+            if self.positions == "sinusoidal":
+                yield constant(theirs, _split_waves_of(config), written=self.tables_saved)
+            else:
+                yield _after_offset(theirs, f"{embedding}.positions.table.weight", self.offset)
+            if self.embedding_norm:
+                yield from _affine(f"model.{stack}.layernorm_embedding", f"{embedding}.norm", config)
+            if self.norm == "pre":
+                yield from _affine(f"model.{stack}.layer_norm", f"{stack}.norm", config)
+
+    def _layers(self, config: TransformerConfig) -> Iterable[Entry]:
+        for stack, count in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
+            for i in range(count):
+                for theirs, ours in SUBLAYERS.items():
+                    if stack == "encoder" and theirs.startswith("encoder_attn"):
+                        continue
+                    there, here = f"model.{stack}.layers.{i}.{theirs}", f"{stack}.layers.{i}.{ours}"
+                    if ours.endswith("attention"):
+                        for projection, module in PROJECTIONS.items():
+                            yield from _affine(f"{there}.{projection}", f"{here}.{module}", config)
+                    else:
+                        yield from _affine(there, here, config)
+
+
+def _affine(theirs: str, ours: str, config: TransformerConfig) -> Iterable[Entry]:
+    """A weight and its bias, which theirs always has; ours lacks it where the config says so."""
+    yield same(f"{theirs}.weight", f"{ours}.weight")
+    if config.bias:
+        yield same(f"{theirs}.bias", f"{ours}.bias")
+    else:
+        size = config.d_ff if ours.endswith("inner") else config.d_model
+        yield filled(f"{theirs}.bias", (size,), 0.0)
+
+
+def _output_bias(config: TransformerConfig) -> Iterable[Entry]:
+    name = "final_logits_bias"
+    if config.output_bias:
+        yield Entry((name,), ("output.bias",), lambda ours: [ours[0][None]], lambda theirs, _: [theirs[0][0]])
+    else:
+        yield filled(name, (1, config.vocab_size), 0.0)
+
+
+def _written_out(config: TransformerConfig) -> Iterable[Entry]:
+    """Where nothing is tied there: each embedding by itself, and `shared`, which is there and never used."""
+    shared, source, target = EMBEDDINGS
+    copies = [target] if config.source_vocab_size else [target, shared]
+    copies += [source] if config.shares_embeddings else []
+    copies += [HEAD] if config.tie_output else []
+    yield Entry(
+        tuple(copies),
+        ("embedding.tokens.weight",),
+        lambda ours: [ours[0].clone() for _ in copies],
+        lambda theirs, _: theirs[:1],
+    )
+    if not config.shares_embeddings:
+        yield same(source, "source_embedding.tokens.weight")
+    if not config.tie_output:
+        yield same(HEAD, "output.weight")
+
+
+def _after_offset(theirs: str, ours: str, offset: int) -> Entry:
+    """A table of positions that begins after rows that are never used."""
+    return Entry(
+        (theirs,),
+        (ours,),
+        lambda tensors: [torch.cat((tensors[0][:0].new_zeros(offset, tensors[0].shape[1]), tensors[0]))],
+        lambda tensors, _: [tensors[0][offset:]],
+    )
+
+
+def _split_waves_of(config: TransformerConfig) -> Callable[[], Tensor]:
+    def table() -> Tensor:
+        angles = wave_angles(config.positions.max_length, config.d_model, config.positions.base)
+        return torch.cat((angles.sin(), angles.cos()), dim=1)
+
+    return table

@@ -1,0 +1,108 @@
+"""A GGUF file that llama.cpp opened and runs: the other side of the proof."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headway.batch import Tokens
+from headway.bundle import Bundle
+from headway.interop.gguf import read_gguf, write_gguf
+from headway.interop.proof import EXACT, Demand, Opponent, Row
+
+FIRST_ROOM = 256
+"""Tokens."""
+ROUGHLY = Demand(difference=5e-3, agreement=0.9)
+"""Where the activation is GELU, which llama.cpp looks up in a table of half-precision numbers."""
+
+
+def export(bundle: Bundle, folder: Path) -> tuple[Opponent, Demand]:
+    """Writes the file; who runs it for the proof, and what that must show.
+
+    Without the package llama-cpp-python the file is read back, which proves its tensors and settings alone.
+    """
+    path = write_gguf(bundle, folder)
+    try:
+        import llama_cpp
+    except ImportError:
+        return ReadBack(path), EXACT
+    rough = bundle.config.activation == "gelu_tanh"
+    return LlamaCppModel(llama_cpp, path, bundle), ROUGHLY if rough else EXACT
+
+
+class LlamaCppModel:
+    """An opponent (`interop.proof`): the file, in float32 throughout."""
+
+    def __init__(self, llama_cpp: Any, path: Path, bundle: Bundle) -> None:
+        self._library, self._path = llama_cpp, path
+        self._tokenizer = bundle.tokenizers.target
+        self._room = 0
+        learned = bundle.config.positions.kind == "learned"
+        self._model = self._open(bundle.config.positions.max_length if learned else FIRST_ROOM)
+        self.name = f"llama.cpp, by llama-cpp-python {llama_cpp.__version__}"
+
+    def measure(self, row: Row) -> Tensor:
+        return self._logits(row.inputs)
+
+    def search(self, row: Row, beams: int, longest: int) -> list[int] | None:
+        if beams > 1:
+            return None  # it has no beams
+        special, written = self._tokenizer.special, list[int]()
+        while len(written) < longest:
+            logits = self._logits([*row.prompt, *written])[-1, : self._tokenizer.vocab_size]
+            logits[special.never_chosen] = -torch.inf
+            token = int(logits.argmax())
+            if token == special.end:
+                break
+            written.append(token)
+        return written
+
+    def encode(self, text: str) -> list[int] | None:
+        foreign = self._tokenizer.kind == "foreign"
+        begins = self._tokenizer.special.begin is not None
+        return list(self._model.tokenize(text.encode(), add_bos=begins, special=foreign))
+
+    def _open(self, room: int) -> Any:
+        """The model with room for so many tokens; it keeps the logits of each."""
+        self._room = room
+        return self._library.Llama(
+            model_path=str(self._path),
+            n_ctx=room,
+            logits_all=True,
+            flash_attn=False,
+            type_k=self._library.GGML_TYPE_F32,
+            type_v=self._library.GGML_TYPE_F32,
+            n_gpu_layers=0,
+            n_threads=torch.get_num_threads(),
+            n_threads_batch=torch.get_num_threads(),
+            verbose=False,
+        )
+
+    def _logits(self, ids: list[int]) -> Tensor:
+        """After each of the ids [T, V]."""
+        if len(ids) > self._room:
+            self._model = self._open(2 * len(ids))
+        self._model.reset()
+        self._model.eval(ids)
+        return torch.from_numpy(np.array(self._model.scores[: len(ids)]))
+
+
+class ReadBack:
+    """An opponent that is our own reader: it proves that the file holds what it should, not who runs it."""
+
+    name = "the file read back, tensor by tensor (llama-cpp-python is not installed)"
+
+    def __init__(self, path: Path) -> None:
+        self._model = read_gguf(path).model
+
+    def measure(self, row: Row) -> Tensor:
+        with torch.no_grad():
+            return self._model.logits(self._model(Tokens(torch.tensor([row.inputs])))[0])
+
+    def search(self, row: Row, beams: int, longest: int) -> list[int] | None:
+        return None
+
+    def encode(self, text: str) -> list[int] | None:
+        return None

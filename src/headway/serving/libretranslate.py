@@ -1,0 +1,192 @@
+"""LibreTranslate's interface, for encoder-decoders (https://docs.libretranslate.com)."""
+
+import json
+import re
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field, ValidationError
+
+from headway.serving.asking import Wanted
+from headway.serving.errors import common_plain
+from headway.serving.flow import check_size, generate, models_of, planned, settings_of
+from headway.serving.guard import is_key
+from headway.serving.models import Models, Served
+from headway.serving.refusal import Refusal
+from headway.serving.wishes import Wishes, search_for
+
+PAIR = re.compile(r"([a-z]{2,3}(?:_[A-Za-z]+)?)-([a-z]{2,3}(?:_[A-Za-z]+)?)")
+"""A model's name that says its languages, such as de-en."""
+UNNAMED = "text"
+"""The source of a model whose name says no languages; its target is called as the model."""
+
+
+class TranslateRequest(BaseModel):
+    """As JSON, or as a form."""
+
+    q: str | list[str]
+    source: str = "auto"
+    target: str | None = None
+    format: Annotated[str | None, Field(pattern="^text$")] = "text"
+    alternatives: Annotated[int, Field(ge=0)] = 0
+    api_key: str | None = None
+
+
+class Detected(BaseModel):
+    language: str
+    confidence: float
+
+
+class Translation(BaseModel):
+    translatedText: str | list[str]  # noqa: N815  (the interface's name, as those below)
+    alternatives: list[str] | list[list[str]] | None = None
+    detectedLanguage: Detected | list[Detected] | None = None  # noqa: N815
+
+
+class Language(BaseModel):
+    code: str
+    name: str
+    targets: list[str]
+
+
+class Named(BaseModel):
+    code: str
+    name: str
+
+
+class Chosen(BaseModel):
+    source: Named
+    target: Named
+
+
+class FrontendSettings(BaseModel):
+    apiKeys: bool  # noqa: N815
+    charLimit: int  # noqa: N815
+    filesTranslation: bool = False  # noqa: N815
+    frontendTimeout: int = 500  # noqa: N815
+    keyRequired: bool  # noqa: N815
+    language: Chosen
+    suggestions: bool = False
+    supportedFilesFormat: list[str] = []  # noqa: N815
+
+
+class Health(BaseModel):
+    status: str
+
+
+def libretranslate_router() -> APIRouter:
+    router = APIRouter(tags=["as LibreTranslate"], responses=common_plain())
+    schema = TranslateRequest.model_json_schema()
+    body = {
+        "required": True,
+        "content": {
+            "application/json": {"schema": schema},
+            "application/x-www-form-urlencoded": {"schema": schema},
+        },
+    }
+
+    @router.post("/translate", response_model_exclude_none=True, openapi_extra={"requestBody": body})
+    async def translate(request: Request) -> Translation:
+        """The output for a text, or for each of several; lines are read apart and keep their breaks."""
+        settings = settings_of(request)
+        asked = await read(request)
+        if settings.key and not is_key(
+            asked.api_key or request.headers.get("authorization", ""), settings.key
+        ):
+            raise Refusal(401, "the key is missing or wrong", field="api_key", code="invalid_api_key")
+        served = model_for(models_of(request), asked)
+        texts = [asked.q] if isinstance(asked.q, str) else asked.q
+        check_size(request, "q", texts)
+        own, several = served.pipeline.search, asked.alternatives + 1
+        wishes = Wishes(beams=max(own.beams, several)) if several > 1 and own.method == "greedy" else Wishes()
+        search = search_for(own, wishes, settings, several, None)
+        wanted = Wanted(search=search, longest=settings.max_tokens)
+        found = await generate(request, served, await planned(request, served, texts, wanted))
+        best = [answers[0].text for answers in found]
+        others = [[each.text for each in answers[1:]] for answers in found]
+        source, _ = languages_of(served)
+        detected = (
+            [Detected(language=source, confidence=0.0) for _ in texts] if asked.source == "auto" else []
+        )
+        single = isinstance(asked.q, str)
+        return Translation(
+            translatedText=best[0] if single else best,
+            alternatives=None if several == 1 else others[0] if single else others,
+            detectedLanguage=None if not detected else detected[0] if single else detected,
+        )
+
+    @router.get("/languages")
+    async def languages(request: Request) -> list[Language]:
+        """Which texts are turned into which."""
+        targets: dict[str, list[str]] = {}
+        for source, target in map(languages_of, translators(models_of(request))):
+            targets.setdefault(source, []).append(target)
+        return [Language(code=source, name=source, targets=held) for source, held in targets.items()]
+
+    @router.get("/frontend/settings")
+    async def frontend_settings(request: Request) -> FrontendSettings:
+        """What a page of LibreTranslate wants to know."""
+        settings = settings_of(request)
+        held = translators(models_of(request))
+        source, target = languages_of(held[0]) if held else (UNNAMED, UNNAMED)
+        return FrontendSettings(
+            apiKeys=bool(settings.key),
+            keyRequired=bool(settings.key),
+            charLimit=settings.max_characters,
+            language=Chosen(source=Named(code=source, name=source), target=Named(code=target, name=target)),
+        )
+
+    @router.get("/health")
+    async def health(request: Request) -> Health:
+        """Whether the server answers; 503 while its models are being loaded."""
+        if models_of(request).loading:
+            raise Refusal(503, "the models are being loaded", code="loading", retry_after=2)
+        return Health(status="ok")
+
+    return router
+
+
+async def read(request: Request) -> TranslateRequest:
+    """The request, from JSON or a form. Raises Refusal (400, as LibreTranslate) for what cannot be used."""
+    content = await request.body()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == "application/x-www-form-urlencoded":
+            form = parse_qs(content.decode("utf-8"), keep_blank_values=True, max_num_fields=1000)
+            fields: Any = {key: values[0] if len(values) == 1 else values for key, values in form.items()}
+            fields["q"] = form.get("q", []) if len(form.get("q", [])) > 1 else fields.get("q")
+        elif kind == "application/json":
+            fields = json.loads(content)
+        else:
+            raise Refusal(400, "send application/json or application/x-www-form-urlencoded")
+        return TranslateRequest.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])[:60] if first["loc"] else "the body"
+        raise Refusal(400, f"{field}: {first['msg']}"[:400], field=field) from error
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, "the body cannot be read") from error
+
+
+def translators(models: Models) -> list[Served]:
+    return [each for each in models.all if each.bundle.architecture == "encoder-decoder"]
+
+
+def languages_of(served: Served) -> tuple[str, str]:
+    """Codes of what a model reads and writes."""
+    pair = PAIR.fullmatch(served.name)
+    return (pair[1], pair[2]) if pair else (UNNAMED, served.name)
+
+
+def model_for(models: Models, asked: TranslateRequest) -> Served:
+    """The model of the languages that are asked for. Raises Refusal where there is none."""
+    held = translators(models)
+    for each in held:
+        source, target = languages_of(each)
+        if asked.source in ("auto", source) and asked.target in (None, target):
+            return each
+    if not held:
+        models.named(None, lambda each: each.bundle.architecture == "encoder-decoder")
+    known = ", ".join(" to ".join(languages_of(each)) for each in held)
+    raise Refusal(400, f"no model here has these languages; there are: {known}", field="target")
