@@ -49,6 +49,7 @@ NOT_RUN = {
     "pip": "installs",
     "headway demo": "trains for minutes; the command line must parse",
     ".venv/bin/headway demo": "trains for minutes; the command line must parse",
+    "headway serve": "serves until it is stopped; the command line must parse",
 }
 """Commands that are looked at only, by how they begin, and why."""
 

@@ -53,8 +53,8 @@ def test_the_nearest_class_is_named_with_what_to_change() -> None:
     with pytest.raises(UserError) as caught:
         refuse("transformers", config)
     assert str(caught.value) == (
-        "transformers cannot hold this model: BartForConditionalGeneration comes nearest, but its norms have an "
-        "epsilon of 1e-5 (change: model.norm.epsilon=1e-5)"
+        "transformers cannot hold this model: BartForConditionalGeneration comes nearest, but its norms have "
+        "an epsilon of 1e-5 (change: model.norm.epsilon=1e-5)"
     )
 
 

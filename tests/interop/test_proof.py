@@ -10,7 +10,7 @@ from torch import Tensor
 
 from headway.bundle import Bundle
 from headway.errors import UserError
-from headway.interop.proof import Demand, Proof, Row, Texts, generated_texts, prove
+from headway.interop.proof import EXACT, Demand, Proof, Row, Texts, generated_texts, prove
 from headway.interop.proof import _Ours as Ours  # the double of our own side
 from headway.model.config import AttentionConfig, PositionConfig, TransformerConfig
 from tests.interop.random_models import bundle_of
@@ -51,7 +51,7 @@ class Double:
         return self.change_tokens(Ours(self.bundle).framed(text))
 
 
-def proof_of(architecture: str, demand: Demand = Demand(), **changes: Any) -> Proof:
+def proof_of(architecture: str, demand: Demand = EXACT, **changes: Any) -> Proof:
     bundle = bundle_of(SHAPES[architecture], roughness=0.5)
     return prove(bundle, Double(bundle, **changes), TEXTS, demand)
 

@@ -95,4 +95,4 @@ def test_made_up_requests(live: Live, method: str, path: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "path"), PATHS)
 def test_many_made_up_requests(live: Live, method: str, path: str) -> None:
-    fuzz(live, method, path, 100)
+    fuzz(live, method, path, 60)

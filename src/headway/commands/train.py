@@ -45,10 +45,13 @@ def train(
     things, overrides = split_overrides(arguments, "name a recipe, data files, or a run folder to go on with")
     from headway.launch import train as run_training
     from headway.run import say_on_stderr
+    from headway.training.distributed import speaks
 
     outcome = run_training(
         *things, overrides=overrides, out=out, objective=objective, start_from=start_from, say=say_on_stderr
     )
+    if not speaks():
+        raise typer.Exit(outcome.exit_status)
     folder = outcome.folder.path
     if outcome.exit_status:
         say_on_stderr(f"{outcome.reason}. Go on with: headway train {folder}")

@@ -1,7 +1,7 @@
 """One entrance to all targets: refused by the table, written beside its place, proved, put there."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -10,6 +10,7 @@ from headway.errors import UserError, did_you_mean
 from headway.interop.compatibility import TARGETS, refuse
 from headway.interop.export_card import export_card
 from headway.interop.place import new_folder
+from headway.interop.precision import Watched
 from headway.interop.proof import EXACT, Demand, Opponent, Proof, Texts, prove
 
 Type = Literal["float32", "float16", "bfloat16", "int8"]
@@ -41,7 +42,10 @@ def export_bundle(bundle: Bundle, target: str, folder: Path, texts: Texts, type:
     refuse(target, bundle.config)
     with new_folder(folder) as beside:
         written = WRITERS[target](bundle, beside, type)
-        proof = prove(bundle, written.opponent, texts, written.demand)
+        watched = Watched(written.opponent)
+        proof = prove(bundle, watched, texts, written.demand)
+        if type != "float32":
+            proof = replace(proof, more=(watched.cost(bundle).line(),))
         if proof.failures:
             found = "; ".join(proof.lines())
             raise UserError(f"the proof failed, and nothing is written: {'; '.join(proof.failures)}. {found}")

@@ -236,8 +236,10 @@ def _settings(layout: Layout, file: GgufFile) -> Settings:
     for there, (name, _) in layout.settings.items():
         if there not in MAY_BE_MISSING and name not in found:
             raise FolderError(f"{own}{there} is missing")
-    found |= _seen_in_tensors(layout, file)
-    return found
+    seen = _seen_in_tensors(layout, file)
+    if found.get("vocab_size", seen["vocab_size"]) != seen["vocab_size"]:
+        raise FolderError(f"{own}vocab_size = {found['vocab_size']}: there are {seen['vocab_size']} embeddings")
+    return found | seen
 
 
 def _seen_in_tensors(layout: Layout, file: GgufFile) -> Settings:

@@ -88,6 +88,8 @@ class Proof:
     """Share of texts with the same best beam at length penalty 0; None where nothing is written."""
     tokens: float | None = None
     """Share of texts that both tokenizers make the same ids of; None where theirs has none."""
+    more: tuple[str, ...] = ()
+    """What else was found, a line each."""
 
     @property
     def failures(self) -> list[str]:
@@ -117,7 +119,7 @@ class Proof:
             found.append(f"same best of {BEAMS} beams at length penalty 0: {self.beam:.1%} of the texts")
         if self.tokens is not None:
             found.append(f"same tokens: {self.tokens:.1%} of the texts")
-        return found
+        return [*found, *self.more]
 
 
 @dataclass(frozen=True)

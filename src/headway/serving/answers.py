@@ -1,12 +1,14 @@
 """What the page shows of a model, as JSON: attention, guesses, search tree, positions, masks."""
 
 from base64 import b64encode
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 from pydantic import BaseModel
+from torch import Tensor
 
 from headway.api import Pipeline
 from headway.bundle import Bundle
@@ -15,10 +17,11 @@ from headway.errors import UserError
 from headway.inspection.guesses import layer_guesses
 from headway.inspection.masks import mask_views
 from headway.inspection.positions import position_view
-from headway.inspection.reading import read
-from headway.inspection.record import AttentionRecord, record_attention
+from headway.inspection.reading import Row, read
+from headway.inspection.record import record_attention
 from headway.inspection.search_tree import search_tree
 from headway.inspection.summaries import quantise, summarise, thumbnails
+from headway.model.config import Architecture
 
 Shown = Literal["encoder", "decoder", "memory"]
 """What is looked at: a stack by itself, or the decoder by the encoder's memory."""
@@ -77,12 +80,12 @@ class ModelFacts(BaseModel):
     """A model as the page lists it."""
 
     name: str
-    architecture: str
+    architecture: Architecture
     encoder_layers: int
     decoder_layers: int
     heads: int
     context: int
-    """Positions of the longest row it reads as it was trained to; 0 = any."""
+    """Tokens of the longest text that it reads as it was trained to; 0 = any."""
     has_source: bool
     tokenizer: str
 
@@ -146,40 +149,72 @@ class MasksAnswer(BaseModel):
     views: list[MaskAnswer]
 
 
+@dataclass(frozen=True)
+class SmallRecord:
+    """A record with its weights in bytes."""
+
+    queries: Row
+    keys: Row
+    weights: npt.NDArray[np.uint8]
+    summaries: list[Head]
+
+    def answer(self) -> AttentionAnswer:
+        return AttentionAnswer(
+            query_tokens=self.queries.tokens,
+            key_tokens=self.keys.tokens,
+            query_words=self.queries.words,
+            key_words=self.keys.words,
+            heads=len(self.weights),
+            shape=list(self.weights.shape),
+            weights=_in_base64(self.weights),
+            summaries=self.summaries,
+        )
+
+
 class Attended:
-    """One recording, made small: the answers of all its layers."""
+    """One recording, made small: what is told of all its layers."""
 
     def __init__(self, bundle: Bundle, source: str | None, text: str) -> None:
         refuse_too_much(bundle, source, text)
-        records = record_attention(bundle, source, text).records
-        self.layers = {(shown(each), each.layer): _attention(each) for each in records}
-        self.summary = SummaryAnswer(layers=[_summary(each) for each in records])
+        self.layers: dict[tuple[Shown, int], SmallRecord] = {}
+        self.summary = SummaryAnswer(layers=[])
+        for record in record_attention(bundle, source, text).records:
+            stack: Shown = "memory" if record.sees == "memory" else record.stack
+            small = SmallRecord(record.queries, record.keys, quantise(record.weights), _heads(record.weights))
+            self.layers[stack, record.layer] = small
+            thumbs = thumbnails(record.weights)
+            self.summary.layers.append(
+                LayerSummary(
+                    stack=stack,
+                    layer=record.layer,
+                    heads=len(thumbs),
+                    shape=list(thumbs.shape),
+                    thumbnails=_in_base64(thumbs),
+                    summaries=small.summaries,
+                )
+            )
 
     def layer(self, stack: Shown, layer: int) -> AttentionAnswer:
         """Raises UserError where there is no such layer."""
         if (stack, layer) not in self.layers:
             known = ", ".join(f"{name} {number}" for name, number in self.layers)
             raise UserError(f"{stack} {layer}: there is no such attention; this model has {known}")
-        return self.layers[stack, layer]
+        return self.layers[stack, layer].answer()
 
 
 def model_facts(name: str, pipeline: Pipeline) -> ModelFacts:
-    config = pipeline.bundle.config
+    config, ensemble = pipeline.bundle.config, pipeline.ensemble
+    pairs = pipeline.architecture == "encoder-decoder"
     return ModelFacts(
         name=name,
         architecture=pipeline.architecture,
         encoder_layers=config.encoder_layers,
         decoder_layers=config.decoder_layers,
         heads=config.attention.num_heads,
-        context=pipeline.ensemble.context,
-        has_source=pipeline.architecture == "encoder-decoder",
+        context=ensemble.source_room if pairs else ensemble.context,
+        has_source=pairs,
         tokenizer=pipeline.bundle.tokenizers.target.kind,
     )
-
-
-def shown(record: AttentionRecord) -> Shown:
-    """What the page calls it."""
-    return "memory" if record.sees == "memory" else record.stack
 
 
 def refuse_too_much(bundle: Bundle, source: str | None, text: str) -> None:
@@ -266,33 +301,8 @@ def masks_answer(bundle: Bundle, source: str | None, text: str) -> MasksAnswer:
     )
 
 
-def _attention(record: AttentionRecord) -> AttentionAnswer:
-    return AttentionAnswer(
-        query_tokens=record.query_tokens,
-        key_tokens=record.key_tokens,
-        query_words=record.queries.words,
-        key_words=record.keys.words,
-        heads=len(record.weights),
-        shape=list(record.weights.shape),
-        weights=_in_base64(quantise(record.weights)),
-        summaries=_heads(record),
-    )
-
-
-def _summary(record: AttentionRecord) -> LayerSummary:
-    small = thumbnails(record.weights)
-    return LayerSummary(
-        stack=shown(record),
-        layer=record.layer,
-        heads=len(small),
-        shape=list(small.shape),
-        thumbnails=_in_base64(small),
-        summaries=_heads(record),
-    )
-
-
-def _heads(record: AttentionRecord) -> list[Head]:
-    found = [asdict(each) for each in summarise(record.weights)]
+def _heads(weights: Float[Tensor, "H T S"]) -> list[Head]:
+    found = [asdict(each) for each in summarise(weights)]
     return [Head(**{key: round(value, 4) for key, value in each.items()}) for each in found]
 
 

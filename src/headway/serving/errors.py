@@ -13,8 +13,6 @@ from headway.errors import UserError
 from headway.serving.flow import ClientGone
 from headway.serving.refusal import Refusal, failed
 
-log = logging.getLogger(__name__)
-
 PLAIN = ("/translate", "/languages", "/frontend", "/fill-mask", "/health")
 """Where an error is a bare text, as LibreTranslate and Hugging Face have it; elsewhere it is as OpenAI's."""
 KINDS = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
@@ -101,7 +99,7 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(422, str(error), code="invalid_request")
         case ClientGone():
             return Refusal(499, "the client has gone")
-    log.error("a request failed", exc_info=error)
+    logging.getLogger(__name__).error("a request failed", exc_info=error)
     return failed()
 
 

@@ -50,8 +50,9 @@ def export_page(
         request_name("/masks", asked): masks_answer(bundle, source, read),
         request_name(f"/positions?model={quote(name, safe=SAFE)}"): positions_answer(bundle, POSITIONS),
     }
-    for (stack, layer), answer in attended.layers.items():
-        answers[request_name("/attention", {**asked, "stack": stack, "layer": layer})] = answer
+    for stack, layer in attended.layers:
+        name_of_layer = request_name("/attention", {**asked, "stack": stack, "layer": layer})
+        answers[name_of_layer] = attended.layer(stack, layer)
     if pipeline.architecture != "encoder":
         tree = {"model": name, "text": text, "beams": BEAMS}
         answers[request_name("/search-tree", tree)] = tree_answer(pipeline, text, BEAMS)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from headway.serving.errors import body_of
 from headway.serving.refusal import Refusal
 from headway.serving.settings import ServingConfig
+from headway.serving.single_file import MOST_SAVED_BYTES
 
 LOCAL = {"127.0.0.1", "localhost", "::1"}
 PUBLIC = ("/", "/health", "/docs", "/openapi.json", "/frontend/settings", "/languages")
@@ -84,7 +85,8 @@ class Guard:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body. Raises Refusal as soon as it is too large, or comes too slowly."""
-        most = self.settings.max_body
+        saved = scope["path"] == "/single-file"  # a page that is saved sends all that it shows
+        most = max(MOST_SAVED_BYTES, self.settings.max_body) if saved else self.settings.max_body
         told = dict(scope["headers"]).get(b"content-length", b"0")
         too_large = Refusal(413, f"the body has more than {most:,} bytes", code="body_too_large")
         if not told.isdigit() or int(told) > most:

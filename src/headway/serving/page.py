@@ -13,7 +13,7 @@ from headway.decoding.ensemble import Ensemble
 from headway.decoding.fill_mask import has_blank
 from headway.decoding.logits import forbid, sharpen
 from headway.decoding.settings import SearchConfig
-from headway.model.config import Architecture
+from headway.serving.answers import ModelsAnswer, model_facts
 from headway.serving.asking import Plan, Wanted, written
 from headway.serving.errors import common
 from headway.serving.events import EVENTS, events_of
@@ -28,24 +28,6 @@ from headway.serving.wishes import Wishes, search_for
 COLD = 1e-3
 BARS = 20
 """Candidates for a next token that are told."""
-
-
-class ModelFacts(BaseModel):
-    name: str
-    architecture: Architecture
-    encoder_layers: int
-    decoder_layers: int
-    heads: int
-    context: int
-    """Tokens of the longest text that it reads as it was trained to; 0 = any."""
-    has_source: bool
-    tokenizer: str
-
-
-class Held(BaseModel):
-    models: list[ModelFacts]
-    runs: list[str]
-    """Run folders that are watched."""
 
 
 class Asked(Wishes):
@@ -109,10 +91,11 @@ def page_router() -> APIRouter:
     router = APIRouter(prefix="/api", tags=["the page"], responses=common())
 
     @router.get("/models")
-    async def models(request: Request) -> Held:
+    async def models(request: Request) -> ModelsAnswer:
         """What there is to look at."""
         held = models_of(request)
-        return Held(models=[facts_of(each) for each in held.all], runs=list(held.runs))
+        facts = [model_facts(each.name, each.pipeline) for each in held.all]
+        return ModelsAnswer(models=facts, runs=list(held.runs))
 
     @router.post("/predict")
     async def predict(request: Request, asked: PredictRequest) -> Predicted:
@@ -167,21 +150,6 @@ def page_router() -> APIRouter:
         return Next(candidates=(await compute(request, served, run, [given], ask.request.size))[0])
 
     return router
-
-
-def facts_of(served: Served) -> ModelFacts:
-    bundle, ensemble = served.bundle, served.pipeline.ensemble
-    pairs = bundle.architecture == "encoder-decoder"
-    return ModelFacts(
-        name=served.name,
-        architecture=bundle.architecture,
-        encoder_layers=bundle.config.encoder_layers,
-        decoder_layers=bundle.config.decoder_layers,
-        heads=bundle.config.attention.num_heads,
-        context=ensemble.source_room if pairs else ensemble.context,
-        has_source=pairs,
-        tokenizer=bundle.tokenizers.target.kind,
-    )
 
 
 async def plan_of(

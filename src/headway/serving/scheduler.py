@@ -15,8 +15,6 @@ from headway.serving.refusal import Refusal, failed, stopping, too_busy
 from headway.serving.running import Running
 from headway.serving.searches import Ask, Output, Search, search_of
 
-log = logging.getLogger(__name__)
-
 Run = Callable[[list[Any]], list[Any]]
 """What a single pass over some items gives, an answer for each."""
 
@@ -260,5 +258,5 @@ def told(error: Exception) -> Exception:
         return error
     if isinstance(error, UserError):
         return Refusal(422, str(error), code="invalid_request")
-    log.error("a request failed", exc_info=error)
+    logging.getLogger(__name__).error("a request failed", exc_info=error)
     return failed()

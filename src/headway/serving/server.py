@@ -23,8 +23,6 @@ from headway.serving.models import Models, Served
 from headway.serving.scheduler import Scheduler
 from headway.serving.settings import ServingConfig
 
-log = logging.getLogger(__name__)
-
 LOOK_EVERY = 5.0
 """Seconds between looks at runs that have no model yet."""
 
@@ -160,6 +158,8 @@ class Service:
     async def _reload(self) -> None:
         try:
             await self.load()
-            log.warning("models loaded anew: %s", ", ".join(each.name for each in self.models.all) or "none")
+            logging.getLogger(__name__).warning(
+                "models loaded anew: %s", ", ".join(each.name for each in self.models.all) or "none"
+            )
         except Exception as error:
-            log.error("the models stay as they are: %s", error)
+            logging.getLogger(__name__).error("the models stay as they are: %s", error)

@@ -59,6 +59,11 @@ def is_launched() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def speaks() -> bool:
+    """Whether this process, of those that were started together, is the one that reports for all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def launch() -> str:
     """What is the same for all processes of one launch, restarted ones too; empty where none launched them.
 

@@ -115,7 +115,7 @@ function showFrame(views, current, model) {
   place("views").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   place("model-field").hidden = world.models.length < 2;
   place("model-choice").value = model?.name ?? "";
-  place("share").hidden = isSavedFile() || !current || current === "training";
+  place("share").hidden = isSavedFile() || !current;
 }
 
 /** The links of the menu lead to the other views of the same text. */

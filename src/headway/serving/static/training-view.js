@@ -205,6 +205,14 @@ export class TrainingView {
     );
   }
 
+  /** Before saving to a file: have all that is known of the run in answers that begin at its start. */
+  async prepareToSave() {
+    this.stopped.abort();
+    this.stopped = new AbortController();
+    this.lines = [];
+    await this.update(this.stopped.signal);
+  }
+
   recolour() {
     this.charts.forEach((chart) => chart.redraw());
   }
