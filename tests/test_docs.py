@@ -164,24 +164,25 @@ def texts_and_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start_tiny(recipe: Recipe, folder: Path, say: Say, *more: Any) -> Outcome:
+def start_tiny(recipe: Recipe, folder: Path, say: Say, *more: Any, **also: Any) -> Outcome:
     """As `start`, but one step of a model as small as can be."""
+    model = replace(
+        recipe.model,
+        encoder_layers=min(1, recipe.model.encoder_layers),
+        decoder_layers=min(1, recipe.model.decoder_layers),
+        d_model=8,
+        d_ff=8,
+        attention=AttentionConfig(num_heads=1),
+    )
     tiny = replace(
         recipe,
-        model=replace(
-            recipe.model,
-            encoder_layers=min(1, recipe.model.encoder_layers),
-            decoder_layers=min(1, recipe.model.decoder_layers),
-            d_model=8,
-            d_ff=8,
-            attention=AttentionConfig(num_heads=1),
-        ),
+        model=model if recipe.start_from is None else recipe.model,
         stop=StopConfig(steps=1),
         training=replace(recipe.training, samples=0),
         search=replace(recipe.search, max_length=4),
         runtime=replace(recipe.runtime, precision="float32"),
     )
-    return start(tiny, folder, say, *more)
+    return start(tiny, folder, say, *more, **also)
 
 
 @pytest.fixture

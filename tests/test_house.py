@@ -38,16 +38,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": CORE | {"text", "data", "model", "bundle", "decoding"},
     # What puts them together, each on those before it.
     "api": BASE | {"decoding", "inspection"},
-    "recipe": CORE | {"text", "data", "model", "runtime", "decoding.settings", "training"},
+    "exchange": BASE | {"api", "data", "interop"},
+    "recipe": CORE | {"start_from", "text", "data", "model", "runtime", "decoding.settings", "training"},
     "interop": BASE | {"api", "decoding", "model_card", "sealed_folder"},
     "serving": BASE | {"api", "decoding", "inspection"},
     "judge": BASE | {"api", "data", "decoding", "evaluation"},
     "samples": BASE | {"api", "data", "decoding", "training"},
     "start_from": BASE | {"training"},
-    "trainer": BASE | {"api", "data", "model_card", "recipe", "samples", "start_from", "training"},
-    "run": BASE | {"data", "recipe", "start_from", "trainer", "training"},
+    "trainer": BASE
+    | {"api", "data", "model_card", "recipe", "samples", "sealed_folder", "start_from", "training"},
+    "run": BASE | {"data", "recipe", "sealed_folder", "start_from", "trainer", "training"},
     "launch": BASE | {"data", "recipe", "run", "start_from", "trainer", "training"},
-    "exchange": BASE | {"api", "data", "interop"},
     "overview": BASE | {"recipe", "training", "interop"},
     "demos": BASE | {"api", "data", "evaluation", "judge", "launch", "recipe", "run"},
 }
@@ -93,6 +94,7 @@ PURE_CALLS = {
     "files",
     "float",
     "frozenset",
+    "get_args",
     "len",
     "max",
     "min",
@@ -100,6 +102,7 @@ PURE_CALLS = {
     "range",
     "re.compile",
     "replace",
+    "timedelta",
 }
 
 

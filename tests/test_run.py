@@ -16,7 +16,6 @@ from headway.bundle import load_bundle
 from headway.errors import FolderError, RecipeError, UserError
 from headway.launch import train
 from headway.recipe import read_whole_recipe
-from headway.run import Outcome
 from headway.run_folder import RunFolder, free_folder
 from tests.tiny import PAIRS, train_tiny, write_pairs
 

@@ -187,7 +187,7 @@ def test_text_that_agrees_is_no_other(tiny_runs: dict[str, Path], tmp_path: Path
 
 def test_what_it_learns_follows_from_the_model(tiny_runs: dict[str, Path], tmp_path: Path) -> None:
     data = write_text(tmp_path)
-    with pytest.raises(UserError, match="is an encoder, which learns masked, not causal"):
+    with pytest.raises(UserError, match="of kind encoder, which learns masked, not causal"):
         go_on(data, tiny_runs["masked"], tmp_path / "run", objective="causal")
     outcome = go_on(data, tiny_runs["masked"], tmp_path / "run")
     assert load_bundle(outcome.folder.model).architecture == "encoder"

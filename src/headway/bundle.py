@@ -13,7 +13,16 @@ from headway.config import from_table
 from headway.errors import FolderError
 from headway.model.architectures import CausalLM, EncoderDecoder, MaskedLM, build
 from headway.model.config import Architecture, TransformerConfig
-from headway.sealed_folder import MANIFEST, Manifest, check_file, naming, read_json, read_manifest, sealing
+from headway.sealed_folder import (
+    MANIFEST,
+    Manifest,
+    check_file,
+    check_tensors,
+    naming,
+    read_json,
+    read_manifest,
+    sealing,
+)
 from headway.text.special import SpecialIds
 from headway.text.tokenizer import Tokenizer, Tokenizers
 
@@ -186,6 +195,7 @@ def _read_tokenizer(path: Path, vocab_size: int, special: SpecialIds | None) -> 
 
 
 def _read_model(path: Path, config: TransformerConfig, device: torch.device | str) -> Model:
+    check_tensors(path)
     with naming(path, SafetensorError):
         with safe_open(path, framework="pt") as file:
             tensors = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118  (no mapping)

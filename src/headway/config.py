@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import math
+import stat
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
@@ -11,25 +13,59 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from pydantic import TypeAdapter, ValidationError
 
-from headway.errors import RecipeError, did_you_mean
+from headway.errors import RecipeError, did_you_mean, shown
 
 T = TypeVar("T")
 Table = dict[str, Any]
+
+LARGEST_FILE = 2**20
+"""Bytes of a TOML file; what is larger is not read at all."""
+LARGEST_INTEGER = 10**100
+"""Beyond it a number is not even written into a message."""
+DESCRIPTORS = (Path("/dev/fd"), Path("/proc/self/fd"))
+"""Where a shell's <(…) lies: the only pipe that surely has somebody who writes into it."""
 
 
 def read_toml(path: Path) -> Table:
     """The table that a TOML file holds. Raises RecipeError with the file and what is wrong in it."""
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        if not may_be_read(path):
+            raise RecipeError(f"{path}: is no file but a device or a named pipe")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    if len(content) > LARGEST_FILE:
+        raise RecipeError(f"{path}: is larger than {LARGEST_FILE:,} bytes, and no recipe is")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"{path}: is not TOML: {error}") from error
+
+
+def may_be_read(path: Path) -> bool:
+    """Whether reading comes to an end: a file or folder, or the pipe of a shell's <(…), but no device.
+
+    Raises OSError if there is nothing of that name.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISFIFO(mode):
+        return path.parent in DESCRIPTORS
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def read_config(kind: type[T], path: Path) -> T:
     """The dataclass that a TOML file describes."""
     return from_table(kind, read_toml(path), str(path))
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> Table:
+    """The object that JSON describes. Raises ValueError for a key that stands twice: which is meant?"""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise ValueError(f"the key {shown(next(key for key in counts if counts[key] > 1))} stands twice")
+    return table
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], place: str = "", *, finite: bool = True) -> T:
@@ -42,14 +78,15 @@ def from_table(kind: type[T], table: Mapping[str, Any], place: str = "", *, fini
     before = f"{place}: " if place else ""
     try:
         _refuse_unknown_keys(kind, table)
-        if finite:
-            _refuse_not_finite(table)
+        _refuse_odd_numbers(table, finite)
         # JSON mode is the strict one that takes tables for dataclasses and lists for tuples.
         return TypeAdapter(kind).validate_json(json.dumps(table, default=str), strict=True)
     except ValidationError as error:
         raise RecipeError(before + _problem(kind, error)) from error
     except RecipeError as error:
         raise RecipeError(f"{before}{error}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{before}is nested too deeply") from error
 
 
 def apply_overrides(kind: type, table: Mapping[str, Any], overrides: Sequence[str]) -> Table:
@@ -119,18 +156,22 @@ def _refuse_unknown_keys(
     hints = _hints_of(kind)
     for key, value in table.items():
         if key not in hints:
-            raise RecipeError(f"{before}unknown key {'.'.join((*path, key))!r}: {did_you_mean(key, hints)}")
+            name = shown(".".join((*path, key)))
+            raise RecipeError(f"{before}unknown key {name}: {did_you_mean(key, hints)}")
         inner = _dataclass_in(hints[key])
         if inner is not None and isinstance(value, Mapping):
             _refuse_unknown_keys(inner, value, (*path, key), before)
 
 
-def _refuse_not_finite(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> None:
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            _refuse_not_finite(value, (*path, key))
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise RecipeError(f"{'.'.join((*path, key))} = {value}: must be a finite number")
+def _refuse_odd_numbers(value: Any, finite: bool, path: tuple[str, ...] = ()) -> None:
+    if isinstance(value, Mapping | list):
+        inside = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, inner in inside:
+            _refuse_odd_numbers(inner, finite, (*path, str(key)))
+    elif finite and isinstance(value, float) and not math.isfinite(value):
+        raise RecipeError(f"{'.'.join(path)} = {value}: must be a finite number")
+    elif isinstance(value, int) and not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
+        raise RecipeError(f"{'.'.join(path)}: has more than 100 digits")
 
 
 def _override_value(text: str, annotation: Any) -> Any:
@@ -139,7 +180,7 @@ def _override_value(text: str, annotation: Any) -> Any:
         return None
     try:
         read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         read = {"value": text}
     value = read["value"] if len(read) == 1 else text
     if str in alternatives and not isinstance(value, str):

@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+LONGEST_WORD, MOST_CHOICES = 80, 500
+"""What a hint looks at: more than any key has characters, and more than any table has keys."""
+
 
 class UserError(Exception):
     """A mistake of the user's, printed as one message without a traceback; exit status 2."""
@@ -35,8 +38,17 @@ def refuse_out_of_range(table: str, config: object, rules: Iterable[tuple[str, b
             raise RecipeError(f"{table}.{key} = {getattr(config, key)}: must be {right}")
 
 
+def shown(value: object, most: int = 80) -> str:
+    """A value as a message shows it: one line that ends where it gets too long."""
+    text = repr(value)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """A closing hint: the nearest choice if one is near, else all of them."""
     known = sorted(choices)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"choose from: {', '.join(known)}"
+    # A word that is longer than any choice is compared by its beginning: comparing takes time.
+    near = difflib.get_close_matches(word[:LONGEST_WORD], known[:MOST_CHOICES], n=1, cutoff=0.6)
+    listed = ", ".join(each if len(each) <= LONGEST_WORD else shown(each) for each in known[:MOST_CHOICES])
+    more = f" and {len(known) - MOST_CHOICES:,} more" if len(known) > MOST_CHOICES else ""
+    return f"did you mean {near[0]!r}?" if near else f"choose from: {listed}{more}"

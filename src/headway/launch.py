@@ -95,10 +95,9 @@ def _start(
 
 def _started_before(name: str, out: Path | None) -> Path | None:
     """The run folder that this launch began before one of its processes failed."""
-    for folder in [out] if out is not None else sorted(Path("runs").glob(f"{name}*")):
-        if RunFolder(folder).launched_by == launch():
-            return folder
-    return None
+    runs = [RunFolder(path) for path in ([out] if out is not None else Path("runs").glob(f"{name}*"))]
+    ours = [run for run in runs if run.exists and run.launched_by == launch()]
+    return max(ours, key=lambda run: run.facts.stat().st_mtime_ns).path if ours else None
 
 
 def _train_on_tables(
@@ -157,8 +156,8 @@ class _Wish:
         architecture = read_start(self.start_from).config.architecture
         if self.objective not in (None, _OBJECTIVES[architecture]):
             raise UserError(
-                f"{self.start_from}: is an {architecture}, which learns {_OBJECTIVES[architecture]}, "
-                f"not {self.objective}"
+                f"{self.start_from}: holds a model of kind {architecture}, which learns "
+                f"{_OBJECTIVES[architecture]}, not {self.objective}"
             )
         return _OBJECTIVES[architecture]
 

@@ -17,6 +17,7 @@ from headway.model.config import TransformerConfig
 from headway.model.presets import merged, preset
 from headway.recipe import Recipe, read_recipe
 from headway.run_folder import model_folder
+from headway.training.memory import MemoryEstimate, estimate_memory
 from headway.training.schedule import peak_rate
 
 PAPER_VOCABULARY = 37_000
@@ -61,6 +62,7 @@ def of_recipe(name: str, overrides: Sequence[str]) -> Iterator[Table | str]:
         "stop": ", ".join(f"{key} {value:g}" for key, value in asdict(recipe.stop).items() if value),
     }
     yield _table("training", facts)
+    yield _memory(memory_of(recipe))
     yield _exports(recipe.model)
 
 
@@ -101,6 +103,26 @@ def of_model(folder: Path) -> Iterator[Table | str]:
     facts |= {f"held-out {name}": f"{value:.4g}" for name, value in bundle.meta.metrics.items()}
     yield _table("text and metrics", facts)
     yield _exports(bundle.config)
+
+
+WIDTH_OF_PAIRS = 32
+"""Tokens of a row that is neither short nor long, where no text has been read."""
+
+
+def memory_of(recipe: Recipe) -> MemoryEstimate:
+    """What training by the recipe will take, in float32."""
+    width = WIDTH_OF_PAIRS if recipe.reads_pairs else recipe.batch.context
+    return estimate_memory(recipe.model, recipe.batch.tokens // recipe.batch.accumulate, width)
+
+
+def _memory(estimate: MemoryEstimate) -> Table:
+    parts = {
+        "weights, gradients, optimizer": estimate.weights,
+        "a batch on its way": estimate.activations,
+        "all, with the program itself": estimate.total,
+    }
+    facts = {name: f"{size / 2**20:,.0f} MiB" for name, size in parts.items()}
+    return _table("memory of training, about", facts)
 
 
 def _shape(config: TransformerConfig) -> Table:

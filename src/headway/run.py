@@ -19,13 +19,12 @@ from headway.errors import FolderError, RecipeError, UserError
 from headway.model.config import TransformerConfig
 from headway.recipe import Recipe, read_whole_recipe, recipe_text
 from headway.run_folder import RunFolder
+from headway.sealed_folder import settle, write_whole
 from headway.start_from import read_start
 from headway.text.tokenizer import Tokenizers
 from headway.trainer import Say, Trainer
 from headway.training.distributed import ALONE, Ranks, launch
-
-INTERRUPTED = 130
-"""What a shell expects of a process that Ctrl-C ended."""
+from headway.training.interrupt import exit_status, termination
 
 
 @dataclass(frozen=True)
@@ -49,22 +48,20 @@ def start(
 
     `write_data` writes files that the recipe names inside the folder. Of several processes all call it.
     """
-    there = folder.exists() and any(folder.iterdir())
-    if ranks.first_says(there):
-        raise FolderError(
-            f"{folder}: is there already; go on with it by `headway train {folder}`, or name another"
-        )
+    run = RunFolder(folder)
+    if ranks.first_says(run.is_taken):
+        way = f"go on with it by `headway train {folder}`, or name" if run.exists else "name"
+        raise FolderError(f"{folder}: is there already; {way} another")
     ours = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    run = RunFolder(folder)
     recipe = replace(recipe, data=_with_paths(recipe.data, os.path.expanduser))
     try:
         with _alone_in(run, ranks):
             try:
                 if ranks.is_first:
-                    _begin(run, recipe)
                     if write_data is not None:
                         write_data()
+                    _begin(run, recipe)
                 ranks.wait()
                 return _go_on(run, recipe, say, ranks)
             except UserError:
@@ -92,11 +89,13 @@ def _alone_in(run: RunFolder, ranks: Ranks) -> AbstractContextManager[None]:
 
 
 def _begin(run: RunFolder, recipe: Recipe) -> None:
-    """Write what a run is known by: the recipe with whole paths, to go on from wherever, and facts."""
+    """Write what a run is known by: facts, and then the recipe with whole paths, to go on from wherever.
+
+    It is the recipe that makes a run folder: one that is killed before it is written begins anew.
+    """
     whole = replace(recipe, data=_with_paths(recipe.data, lambda path: str(Path(path).absolute())))
     if recipe.start_from is not None:
         whole = replace(whole, start_from=str(Path(recipe.start_from).expanduser().absolute()))
-    run.recipe.write_text(recipe_text(whole), "utf-8")
     facts = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": recipe.seed,
@@ -105,7 +104,8 @@ def _begin(run: RunFolder, recipe: Recipe) -> None:
         "platform": platform.platform(),
         "launch": launch(),
     }
-    run.facts.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    write_whole(run.facts, json.dumps(facts, indent=2) + "\n")
+    write_whole(run.recipe, recipe_text(whole))
 
 
 def _with_paths(data: DataConfig, change: Callable[[str], str]) -> DataConfig:
@@ -122,22 +122,33 @@ def _go_on(run: RunFolder, recipe: Recipe, say: Say, ranks: Ranks) -> Outcome:
     if recipe.runtime.threads:
         torch.set_num_threads(recipe.runtime.threads)
     try:
-        for turn in (True, False):  # the first process prepares the text, the others find it prepared
-            if ranks.is_first is turn:
-                prepared = _prepare(run, recipe, say)
-            ranks.wait()
-        for line in prepared.report:
-            say(line)
-        if recipe.start_from is None:
-            recipe = replace(recipe, model=with_vocabulary(recipe.model, prepared.tokenizers))
-        check_positions(recipe, prepared)
-        trainer = Trainer(run, recipe, prepared, say, ranks)
-        reason, metrics = trainer.run()
-    except KeyboardInterrupt:
-        return Outcome(run, "stopped at once", {}, INTERRUPTED)
+        with termination():
+            if ranks.is_first:
+                settle(run.path)
+                settle(run.checkpoints)
+            trainer = _trainer(run, recipe, say, ranks)
+            reason, metrics = trainer.run()
+    except KeyboardInterrupt as error:
+        return Outcome(run, "stopped at once", {}, exit_status(error))
+    except OSError:
+        say(f"the run has stopped; when what stopped it is gone, go on with: headway train {run.path}")
+        raise
     if not reason:
         return Outcome(run, "stopped when asked to", {}, trainer.asked.exit_status)
     return Outcome(run, reason, metrics)
+
+
+def _trainer(run: RunFolder, recipe: Recipe, say: Say, ranks: Ranks) -> Trainer:
+    for turn in (True, False):  # the first process prepares the text, the others find it prepared
+        if ranks.is_first is turn:
+            prepared = _prepare(run, recipe, say)
+        ranks.wait()
+    for line in prepared.report:
+        say(line)
+    if recipe.start_from is None:
+        recipe = replace(recipe, model=with_vocabulary(recipe.model, prepared.tokenizers))
+    check_positions(recipe, prepared)
+    return Trainer(run, recipe, prepared, say, ranks)
 
 
 def _prepare(run: RunFolder, recipe: Recipe, say: Say) -> Prepared:

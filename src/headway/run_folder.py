@@ -45,6 +45,14 @@ class RunFolder:
         return self.recipe.is_file()
 
     @property
+    def is_taken(self) -> bool:
+        """Whether anything is there but what a process leaves that was killed before it had a recipe."""
+        if not self.path.exists():
+            return False
+        ours = (LOCK, self.facts.name, f".{self.facts.name}.*.part", f".{self.recipe.name}.*.part")
+        return any(not any(path.match(one) for one in ours) for path in self.path.iterdir())
+
+    @property
     def is_finished(self) -> bool:
         return self.model.is_dir()
 

@@ -1,6 +1,7 @@
 """The parts of a run, put together from its recipe: model, batches, checkpoints, reports."""
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from headway.bundle import Bundle, BundleInfo, Model, save_bundle
 from headway.data.fingerprint import encoded_fingerprint
 from headway.data.loader import Loader
 from headway.data.objectives import CausalObjective, MaskedObjective, Objective, PairsObjective
-from headway.data.prepare import Prepared, save_tokenizers
+from headway.data.prepare import Prepared, save_tokenizers, saved_tokenizers
 from headway.data.token_file import TokenFile
 from headway.errors import FolderError, RecipeError
 from headway.model.architectures import Transformer, build
@@ -29,6 +30,7 @@ from headway.recipe import Recipe, recipe_text
 from headway.run_folder import RunFolder
 from headway.runtime import Precision, autocast, choose_device, choose_precision
 from headway.samples import held_out_samples
+from headway.sealed_folder import writing
 from headway.start_from import load_start
 from headway.text.tokenizer import Tokenizers
 from headway.training.average import mean_of, set_weights, start_average
@@ -59,6 +61,7 @@ class Trainer:
     def __init__(self, folder: RunFolder, recipe: Recipe, prepared: Prepared, say: Say, ranks: Ranks) -> None:
         self.folder, self.recipe, self.prepared, self.say, self.ranks = folder, recipe, prepared, say, ranks
         self.asked = Interruption()
+        self.place = folder.path.stat()
         self.device = choose_device(recipe.runtime.device)
         training = recipe.training
         self.checkpoints = Checkpoints(folder.checkpoints, training.keep_last, say, training.save_every)
@@ -115,10 +118,10 @@ class Trainer:
         with interruption() as self.asked, self._reporters(counters.step) as reporter:
             batches: Batches = self.train_batches
             try:
-                train(self.state, batches, plan, self._validate, self.checkpoints.save, reporter, self.asked)
+                train(self.state, batches, plan, self._validate, self._save, reporter, self.asked)
             except DivergedError as error:
                 raise DivergedError(f"{error}. {self._keep(error.batches)}", error.batches) from None
-        if not counters.finished:
+        if not counters.finished or self.ranks.sum([bool(self.asked)])[0]:
             return "", {}
         metrics = self._finish() if self.ranks.is_first else {}
         metrics = self.ranks.first_says(metrics)
@@ -167,8 +170,24 @@ class Trainer:
             )
         counters.tokenizers = now[0]
         counters.text = counters.text or now[1]
-        if self.ranks.is_first:
+        if self.ranks.is_first and not self._has_tokenizers():
             save_tokenizers(self.folder.tokenizers, tokenizers, recipe.text, recipe.reads_pairs)
+
+    def _has_tokenizers(self) -> bool:
+        """Whether the run folder has them; then they are not written again, and cannot get lost in that."""
+        saved = saved_tokenizers(self.folder.tokenizers, self.recipe.text, self.recipe.reads_pairs)
+        now = encoded_fingerprint("", self.prepared.tokenizers)
+        return saved is not None and encoded_fingerprint("", saved) == now
+
+    def _save(self, state: TrainState) -> None:
+        self._check_place()
+        self.checkpoints.save(state)
+
+    def _check_place(self) -> None:
+        """Raises FolderError if the run folder is gone, and where another one has its name."""
+        path = self.folder.path
+        if not path.is_dir() or not os.path.samestat(path.stat(), self.place):
+            raise FolderError(f"{path}: was removed or replaced while the run was going on")
 
     @cached_property
     def commonest(self) -> dict[str, Any]:
@@ -261,7 +280,9 @@ class Trainer:
         bundle = self._bundle(model, metrics)
         title = self.folder.path.resolve().name
         card = model_card(bundle, title=title, data=self.prepared.report, recipe=recipe_text(self.recipe))
-        save_bundle(bundle, self.folder.model, card)
+        self._check_place()
+        with writing(self.folder.model):
+            save_bundle(bundle, self.folder.model, card)
         return metrics
 
 

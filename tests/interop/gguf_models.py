@@ -1,15 +1,20 @@
 """Small models that a GGUF file can hold."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import tokenizers
 import torch
+from tokenizers import pre_tokenizers, trainers
 
 from headway.bundle import Bundle, BundleInfo
 from headway.interop.gguf import write_gguf
+from headway.interop.gguf_tokenizer import splittings
 from headway.model.architectures import build
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
+from headway.text.special import SpecialIds
 from headway.text.tokenizer import Tokenizer, TokenizerConfig, Tokenizers, train_tokenizer
 from tests.interop.theirs import roughen
 
@@ -84,3 +89,20 @@ def written(shape: str, folder: Path) -> Path:
     """The file of such a model."""
     folder.mkdir(parents=True, exist_ok=True)
     return write_gguf(small(shape), folder)
+
+
+def split_as(name: str) -> Tokenizer:
+    """Byte-level pairs of words as one of the named ways splits them."""
+    splitting = splittings()[name]
+    content = json.loads(byte_pairs().to_json())
+    content |= {"pre_tokenizer": splitting.splitter, "normalizer": splitting.normalizer, "added_tokens": []}
+    content["model"] |= {"ignore_merges": splitting.ignore_merges, "vocab": {}, "merges": []}
+    library = tokenizers.Tokenizer.from_str(json.dumps(content))
+    learner = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<end>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    library.train_from_iterator(LINES * 3, learner)
+    return Tokenizer(library.to_str(), SpecialIds(pad=0, unknown=None, begin=None, end=0, mask=None))

@@ -24,7 +24,7 @@ def random_row(bundle: Bundle) -> Row:
     source = None
     if bundle.tokenizers.source is not None:
         source = bundle.tokenizers.source.special.source(random_ids(5, 15))
-    return Row(source, inputs[:2], inputs, inputs)
+    return Row(source, inputs[:2] if source is None else inputs[:1], inputs, inputs)
 
 
 def our_logits(bundle: Bundle, row: Row) -> torch.Tensor:

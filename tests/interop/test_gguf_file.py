@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said(content: bytes, said: str, tmp_path: Path) -> Non
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
+@given(data=st.data())
 def test_a_file_cut_anywhere_is_refused(data: st.DataObject, sound: Path, tmp_path: Path) -> None:
     content = sound.read_bytes()
     path = tmp_path / "cut.gguf"
@@ -92,8 +92,8 @@ def test_a_file_cut_anywhere_is_refused(data: st.DataObject, sound: Path, tmp_pa
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, 4000), st.binary(min_size=1, max_size=8))
-@example(8, b"\xff" * 8)
+@given(at=st.integers(0, 4000), bytes_=st.binary(min_size=1, max_size=8))
+@example(at=8, bytes_=b"\xff" * 8)
 def test_a_damaged_header_is_read_or_refused(at: int, bytes_: bytes, sound: Path, tmp_path: Path) -> None:
     content = bytearray(sound.read_bytes())
     content[at : at + len(bytes_)] = bytes_

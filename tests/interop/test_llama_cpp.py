@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from headway.interop.exporters import export_bundle
+from headway.interop.gguf import read_gguf, write_gguf
+from headway.interop.gguf_tokenizer import splittings
 from headway.interop.llama_cpp import export
 from headway.interop.proof import EXACT, Texts, prove
-from tests.interop.gguf_models import LINES, SHAPES, small
+from tests.interop.gguf_models import LINES, SHAPES, small, split_as
 from tests.text.foreign import gpt2
 
 pytest.importorskip("gguf")
@@ -36,6 +38,27 @@ def test_it_reads_a_foreign_vocabulary_as_ours_does(tmp_path: Path) -> None:
     opponent, demand = export(bundle, tmp_path)
     texts = Texts([*LINES[:4], "the end<|endoftext|>the beginning"], "given")
     assert prove(bundle, opponent, texts, demand).failures == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", splittings())
+def test_both_split_text_alike(name: str, tmp_path: Path) -> None:
+    llama_cpp = pytest.importorskip("llama_cpp")
+    tokenizer = split_as(name)
+    path = write_gguf(small("llama", tokenizer), tmp_path)
+    opened = llama_cpp.Llama(model_path=str(path), vocab_only=True, verbose=False)
+    for line in [
+        *LINES,
+        "12345 and 6 7",
+        "a\r\n\r\n  b",
+        "we'LL 'S isn't",
+        "\n\n",
+        "x" * 40,
+        " ",
+        "。！？ 한국어",
+    ]:
+        assert opened.tokenize(line.encode(), add_bos=False, special=True) == tokenizer.encode(line), line
+    assert read_gguf(path).tokenizers.target.encode_batch(LINES) == tokenizer.encode_batch(LINES)
 
 
 def test_without_it_the_file_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

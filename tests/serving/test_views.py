@@ -17,9 +17,11 @@ from headway.api import load
 from headway.inspection.record import record_attention
 from headway.inspection.summaries import quantise
 from headway.serving import answers, errors, views
+from headway.serving.app import build_app
 from headway.serving.dashboard import dashboard_router
 from headway.serving.models import Models, Served
 from headway.serving.scheduler import Scheduler
+from headway.serving.settings import ServingConfig
 
 SOURCE, TEXT = "bal", "l a b"
 
@@ -216,3 +218,14 @@ def test_who_comes_when_too_many_look_is_told_to_try_again(
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200] * views.MOST_WAITING + [429] * 2
+
+
+def test_a_page_to_be_saved_may_be_larger_than_other_requests(models: Models) -> None:
+    answers_of_a_page = {"GET /api/models": {"models": [], "runs": [], "rest": "x" * 2000}}
+    app = build_app(models, ServingConfig(max_body=1000))
+    with closing(TestClient(app, base_url="http://localhost")) as client:
+        page = client.post("/single-file", json={"hash": "#attention", "answers": answers_of_a_page})
+        assert page.status_code == 200
+        assert "x" * 2000 in page.text
+        assert page.headers["content-disposition"].startswith("attachment")
+        assert client.post("/guesses", json={"model": "causal", "text": "x" * 2000}).status_code == 413

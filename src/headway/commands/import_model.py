@@ -10,14 +10,15 @@ def import_model(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER", help="A folder of transformers, with safetensors and tokenizer.json."
+            metavar="FOLDER|FILE.gguf",
+            help="A folder of transformers, with safetensors and tokenizer.json, or a GGUF file.",
         ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The model folder to write; default: models/NAME.")
     ] = None,
 ) -> None:
-    """Read a model of transformers: to use, to look into, or to train on.
+    """Read a model of transformers or llama.cpp: to use, to look into, or to train on.
 
     No code that the folder holds is run. What no model here can hold is refused, with the setting or tensor
     that stands against it.

@@ -99,7 +99,7 @@ def _load(models: list[str], places: list[str]) -> "Pipeline":
         return load(*models, device=device)
     if len(models) > 1:
         raise UserError(f"--with: {name} takes one model, no ensemble; leave out --engine")
-    from headway.interop.ctranslate2_engine import load_ctranslate2
+    from headway.interop.ctranslate2_pipeline import load_ctranslate2
 
     return load_ctranslate2(models[0], type or None, device)
 

@@ -1,15 +1,19 @@
 """Examples from text files: pairs or documents, and an account of every line that was left out."""
 
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Literal, NamedTuple
 
+from headway.config import each_once
 from headway.data.input_files import InputFile, Line, input_files, read_lines
 from headway.data.layout import Layout, decide_layout
 from headway.errors import DataError, RecipeError, did_you_mean, refuse_out_of_range
 
+LARGEST_DOCUMENT = 2**28
+"""Characters of a line or document, which lies in memory; a corpus may have any number of them."""
 MOST_HELD_OUT = 5_000
 """So many validation examples are enough, however large the corpus."""
 
@@ -46,7 +50,11 @@ class DataConfig:
     def __post_init__(self) -> None:
         rules = (
             ("held_out", 0 < self.held_out < 1, "above 0 and below 1"),
-            ("max_characters", self.max_characters >= 1, "at least 1"),
+            (
+                "max_characters",
+                1 <= self.max_characters <= LARGEST_DOCUMENT,
+                f"from 1 to {LARGEST_DOCUMENT:,}",
+            ),
             ("max_source", self.max_source >= 0, "at least 0 (no limit)"),
             ("max_target", self.max_target >= 0, "at least 0 (no limit)"),
             ("columns", self.columns is None or min(self.columns) >= 1, "counted from 1"),
@@ -190,20 +198,22 @@ class _Reader:
 
     def _documents(self, file: InputFile) -> Iterator[Record]:
         """Runs of lines between blank lines, joined by line ends."""
-        held: list[str] = []
+        held = _Document(file)
         first = 1
         for number, text in self._usable(file):
             if text.strip():
-                first = first if held else number
-                held.append(text.removesuffix("\n").removesuffix("\r"))
-            elif held:
-                yield Record(None, "\n".join(held), file.name, first)
-                held = []
-        if held:
-            yield Record(None, "\n".join(held), file.name, first)
+                first = number if held.is_empty else first
+                held.add(text.removesuffix("\n").removesuffix("\r") + "\n", number)
+            elif not held.is_empty:
+                yield Record(None, held.take().removesuffix("\n"), file.name, first)
+        if not held.is_empty:
+            yield Record(None, held.take().removesuffix("\n"), file.name, first)
 
     def _whole(self, file: InputFile) -> Iterator[Record]:
-        text = "".join(text for _, text in self._usable(file))
+        held = _Document(file)
+        for number, line in self._usable(file):
+            held.add(line, number)
+        text = held.take()
         if text.strip():
             yield Record(None, text, file.name, 1)
         else:
@@ -259,6 +269,34 @@ class _Reader:
         self.report.skip(fault.reason, file.name, line)
 
 
+class _Document:
+    """Lines of a document, held in about as much memory as they have characters."""
+
+    def __init__(self, file: InputFile) -> None:
+        self.file, self._held = file, io.StringIO()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._held.tell()
+
+    def add(self, line: str, number: int) -> None:
+        """Raises DataError where the document gets too large."""
+        self._held.write(line)
+        if self._held.tell() > LARGEST_DOCUMENT:
+            raise DataError(
+                f"a document has more than {LARGEST_DOCUMENT:,} characters; divide it, or read each line as "
+                'one with layout = "lines"',
+                self.file.name,
+                number,
+            )
+
+    def take(self) -> str:
+        """The whole; what is held is empty then."""
+        text = self._held.getvalue()
+        self._held = io.StringIO()
+        return text
+
+
 def _text(line: Line) -> str:
     if line.fault:
         reason, _, detail = line.fault.partition(":")
@@ -275,7 +313,7 @@ def _sides(source: str, target: str) -> tuple[str, str]:
 
 def _object(text: str) -> dict[str, object]:
     try:
-        held = json.loads(text)
+        held = json.loads(text, object_pairs_hook=each_once)
     except (ValueError, RecursionError) as error:
         raise _UnusableError("no JSON", f": {error}") from error
     if not isinstance(held, dict):
@@ -283,12 +321,17 @@ def _object(text: str) -> dict[str, object]:
     return held
 
 
+def _as_written(value: object) -> str:
+    kinds = {dict: "an object", list: "a list"}
+    return kinds.get(type(value)) or json.dumps(value)[:40]
+
+
 def _field(held: dict[str, object], name: str) -> str:
     if name not in held:
         raise _UnusableError(f"no field {name!r}", f": {did_you_mean(name, held)}" if held else "")
     value = held[name]
     if not isinstance(value, str):
-        raise _UnusableError(f"field {name!r} is no text", f": {json.dumps(value)[:40]}")
+        raise _UnusableError(f"field {name!r} is no text", ": " + _as_written(value))
     # JSON may escape half of a character; raw UTF-8 cannot hold one.
     lone = next((sign for sign in value if "\ud800" <= sign <= "\udfff"), None)
     if lone is not None:

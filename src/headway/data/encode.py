@@ -1,7 +1,9 @@
 """Examples to ids, in chunks that keep all cores busy and memory bounded."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
@@ -18,23 +20,43 @@ SECONDS_BETWEEN_NEWS = 10.0
 
 T = TypeVar("T")
 
+_Encoded = tuple[list[Integers], list[Integers] | list[None]]
+"""Ids of targets, and of sources."""
+
 
 def encode_stream(
     examples: Iterable[tuple[T, Record]], tokenizers: Tokenizers, progress: Callable[[str], None]
 ) -> Iterator[tuple[T, Record, Integers, Integers | None]]:
-    """Each example with the ids of its target and of its source, if it has one, in order."""
+    """Each example with the ids of its target and of its source, if it has one, in order.
+
+    While a chunk is encoded, in another thread and on all cores, the next one is read.
+    """
     count, news = 0, time.monotonic() + SECONDS_BETWEEN_NEWS
-    for chunk in _chunks(examples):
-        targets = encode_texts(tokenizers.target, [record.target for _, record in chunk])
-        sources: list[Integers] | list[None] = [None] * len(chunk)
-        if tokenizers.source is not None:
-            sources = encode_texts(tokenizers.source, [record.source or "" for _, record in chunk])
-        for (tag, record), ids, source in zip(chunk, targets, sources, strict=True):
-            yield tag, record, ids, source
-        count += len(chunk)
-        if time.monotonic() >= news:
-            news += SECONDS_BETWEEN_NEWS
-            progress(f"encoded {count:,} examples")
+    with ThreadPoolExecutor(1) as pool:
+        ahead: deque[tuple[list[tuple[T, Record]], Future[_Encoded]]] = deque()
+        chunks = _chunks(examples)
+        while True:
+            chunk = next(chunks, None)
+            if chunk is not None:
+                ahead.append((chunk, pool.submit(_encode_chunk, chunk, tokenizers)))
+            if chunk is not None and len(ahead) < 2:
+                continue
+            if not ahead:
+                return
+            done, encoded = ahead.popleft()
+            for (tag, record), ids, source in zip(done, *encoded.result(), strict=True):
+                yield tag, record, ids, source
+            count += len(done)
+            if time.monotonic() >= news:
+                news += SECONDS_BETWEEN_NEWS
+                progress(f"encoded {count:,} examples")
+
+
+def _encode_chunk(chunk: list[tuple[T, Record]], tokenizers: Tokenizers) -> _Encoded:
+    targets = encode_texts(tokenizers.target, [record.target for _, record in chunk])
+    if tokenizers.source is None:
+        return targets, [None] * len(chunk)
+    return targets, encode_texts(tokenizers.source, [record.source or "" for _, record in chunk])
 
 
 def encode_texts(tokenizer: Tokenizer, texts: list[str]) -> list[Integers]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from headway.text.tokenizer import Tokenizers
 FORMAT = 1
 """Rises whenever the same text and settings come to be encoded differently."""
 
+CHECKED = "checked.json"
+"""The file, beside token files, that keeps size and time of each that was read as a whole."""
+
 
 def text_fingerprint(data: DataConfig, pairs: bool, seed: int, memory: Path) -> str:
     """SHA-256 of all that decides which examples there are: what the files hold, how they are read and split.
@@ -23,7 +27,8 @@ def text_fingerprint(data: DataConfig, pairs: bool, seed: int, memory: Path) -> 
     """
     known = read_json(memory)
     content = [[_state(file, known) for file in input_files(paths)] for paths in (data.train, data.valid)]
-    write_json(memory, known)
+    if known != read_json(memory):
+        write_json(memory, known)
     reading = asdict(data)
     for name in ("train", "valid", "cache"):
         del reading[name]
@@ -59,13 +64,31 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     beside.replace(path)
 
 
+def is_known_whole(path: Path) -> bool:
+    """Whether the file has the size and time at which all of it was last read and found whole, or written."""
+    return path.exists() and read_json(path.parent / CHECKED).get(path.name) == _size_and_time(path)
+
+
+def remember_whole(paths: Sequence[Path]) -> None:
+    """Those of the files, in one folder, are whole that have the size and time of now."""
+    memory = paths[0].parent / CHECKED
+    known = read_json(memory)
+    now = known | {path.name: _size_and_time(path) for path in paths}
+    if now != known:
+        write_json(memory, now)
+
+
+def _size_and_time(path: Path) -> dict[str, int]:
+    status = path.stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
 def _state(file: InputFile, known: dict[str, Any]) -> list[str]:
     """What the file holds and is called by; `known` learns its size, time and hash."""
     place = file.name if file.is_stream else str(file.path.resolve())
-    status = file.path.stat()
-    now = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    now = _size_and_time(file.path)
     before = known.get(place, {})
-    trusted = before | now == before or (file.is_stream and not status.st_size)
+    trusted = before | now == before or (file.is_stream and not now["size"])
     if not (trusted and "sha256" in before):
         known[place] = now | {"sha256": content_hash(file.path)}
     return [known[place]["sha256"], file.suffix]

@@ -10,23 +10,27 @@ import lzma
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 import zstandard
 
-from headway.errors import DataError
+from headway.config import DESCRIPTORS, may_be_read
+from headway.errors import DataError, shown
 
 STANDARD_INPUT = "-"
 _STANDARD_INPUT_NAME = "<standard input>"
 COMPRESSED = (".gz", ".xz", ".zst")
 BLOCK = 1 << 20
 """Bytes read at a time."""
-
-_DESCRIPTORS = (Path("/dev/fd"), Path("/proc/self/fd"))
-"""Where a shell's <(…) lies; it is gone when a run goes on, as standard input is."""
+LONGEST_LINE = 1 << 28
+"""Bytes of a line that is passed over for being too long; one without end must not be followed for ever."""
+MOST_MEMORY = 1 << 28
+"""Bytes that an .xz file may need to be unpacked; the strongest preset needs a quarter of it."""
+_SMALL_BLOCK = 1 << 10
+"""Bytes unpacked at a time: what they hold is thousands of times as much at worst."""
 
 _MARK = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8."""
@@ -70,9 +74,9 @@ def read_lines(file: InputFile, max_characters: int) -> Iterator[Line]:
             while block := stream.readline(limit):
                 number += 1
                 cut = len(block) == limit and not block.endswith(b"\n")
-                while cut and (rest := stream.readline(BLOCK)) and not rest.endswith(b"\n"):
-                    pass
                 yield _line(number, block.removeprefix(_MARK) if number == 1 else block, max_characters, cut)
+                if cut:
+                    _pass_over(stream, file.name, number)
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise DataError(f"is damaged, cut short or not what its suffix says ({error})", file.name) from error
     except OSError as error:
@@ -85,12 +89,23 @@ def open_binary(path: Path) -> io.BufferedIOBase:
     if path.suffix == ".gz":
         raw = gzip.GzipFile(path, "rb")
     elif path.suffix == ".xz":
-        raw = lzma.LZMAFile(path, "rb")  # noqa: SIM115 (closed with the reader around it)
+        raw = _Unpacked(path.open("rb"), lambda: lzma.LZMADecompressor(memlimit=MOST_MEMORY))
     elif path.suffix == ".zst":
-        raw = _ZstandardFile(path.open("rb"))
+        raw = _Unpacked(path.open("rb"), lambda: zstandard.ZstdDecompressor().decompressobj())
     else:
         raw = path.open("rb", buffering=0)
     return io.BufferedReader(cast(io.RawIOBase, raw), BLOCK)
+
+
+def _pass_over(stream: io.BufferedIOBase, name: str, number: int) -> None:
+    """Read to the end of a line."""
+    passed = 0
+    while (rest := stream.readline(BLOCK)) and not rest.endswith(b"\n"):
+        passed += len(rest)
+        if passed > LONGEST_LINE:
+            raise DataError(
+                f"the line has no end within {LONGEST_LINE:,} bytes: this is no text", name, number
+            )
 
 
 def content_hash(path: Path) -> str:
@@ -130,22 +145,39 @@ def _copy(blocks: Iterable[bytes], suffix: str) -> Path:
 def _matches(pattern: str) -> list[InputFile]:
     if pattern == STANDARD_INPUT:
         return [InputFile(_STANDARD_INPUT_NAME, standard_input(), is_stream=True)]
-    path = Path(pattern).expanduser()
+    try:
+        return _files(pattern, Path(pattern).expanduser())
+    except (OSError, RuntimeError, ValueError) as error:  # no home, a name too long, a folder that is closed
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot be read ({reason})", shown(pattern, 200)) from error
+
+
+def _files(pattern: str, path: Path) -> list[InputFile]:
     if path.is_dir():
         raise DataError(f"is a folder; name its files, for example '{path}/*.txt'", path)
-    if path.parent in _DESCRIPTORS or (path.exists() and not path.is_file()):
+    if path.parent in DESCRIPTORS:
         return [InputFile(pattern, pipe(path), is_stream=True)]
     if path.exists():
-        return [InputFile(pattern, path)]
+        return [_regular(InputFile(pattern, path))]
     if glob.has_magic(pattern):
         found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 (absolute ones too)
-        files = [InputFile(str(name), name) for name in found if not name.is_dir()]
+        files = [_regular(InputFile(str(name), name)) for name in found if not name.is_dir()]
         if not files:
             raise DataError("no file matches this pattern", pattern)
         return files
     siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, siblings, n=1)
     raise DataError("there is no such file" + (f"; did you mean {near[0]!r}?" if near else ""), pattern)
+
+
+def _regular(file: InputFile) -> InputFile:
+    """The file. Raises DataError for what has no end, or nobody who writes into it."""
+    if not may_be_read(file.path):
+        raise DataError(
+            'is no file but a device or a named pipe; to read what a program writes, give "-" or <(…)',
+            file.name,
+        )
+    return file
 
 
 def _line(number: int, block: bytes, max_characters: int, cut: bool) -> Line:
@@ -168,14 +200,29 @@ def _line(number: int, block: bytes, max_characters: int, cut: bool) -> Line:
     return Line(number, text)
 
 
-class _ZstandardFile(io.RawIOBase):
-    """Reads Zstandard frames one after another; unlike the library's readers it refuses a file cut short."""
+class _Frame(Protocol):
+    """What unpacks one compressed part of a file."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._ready = b""
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class _Unpacked(io.RawIOBase):
+    """Reads compressed parts one after another, in bounded memory.
+
+    Unlike the libraries' readers it refuses a file cut short, and one with something else behind its end.
+    """
+
+    def __init__(self, file: BinaryIO, begin: Callable[[], _Frame]) -> None:
+        self._file, self._begin = file, begin
+        self._ready = memoryview(b"")
         self._started = False
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._frame = begin()
 
     def readable(self) -> bool:
         return True
@@ -184,16 +231,16 @@ class _ZstandardFile(io.RawIOBase):
         while not self._ready:
             block = b""
             if self._frame.eof:
-                block = self._frame.unused_data
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
+                block = self._frame.unused_data.lstrip(b"\0")  # .xz may be filled up with zeros
+                self._frame = self._begin()
                 self._started = False
-            block = block or self._file.read(1 << 14)
+            block = block or self._file.read(_SMALL_BLOCK)
             if not block and self._started:
                 raise EOFError("the compressed data ends before its end mark")
             if not block:
                 return 0
             self._started = True
-            self._ready = self._frame.decompress(block)
+            self._ready = memoryview(self._frame.decompress(block))
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]

@@ -1,25 +1,32 @@
 """From text files to tokenizers and encoded text: done once, and again only where something has changed."""
 
-from array import array
+import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+from filelock import FileLock, Timeout
 
 from headway.config import from_table
-from headway.data.corpus import DataConfig, ReadReport, Record, read_records
+from headway.data.blocks import Blocks, Part
+from headway.data.corpus import DataConfig, ReadReport, Record, Skips, read_records
 from headway.data.encode import encode_stream
 from headway.data.fingerprint import (
     encoded_fingerprint,
     fingerprint_of,
+    is_known_whole,
     read_json,
+    remember_whole,
     text_fingerprint,
     write_json,
 )
-from headway.data.split import choose_held_out, example_hash, group_of
-from headway.data.token_file import Integers, TokenFile, TokenWriter
+from headway.data.held_out import Numbers, choose, find, marked, read_numbers, write_numbers
+from headway.data.split import group_of
+from headway.data.token_file import TokenFile
 from headway.errors import DataError, RecipeError
 from headway.text.special import SpecialIds
 from headway.text.tokenizer import TextConfig, Tokenizer, Tokenizers, train_tokenizer
@@ -49,6 +56,7 @@ def prepare(
 ) -> Prepared:
     """Learn the tokenizers, split and encode the text, or reuse what `folder` holds of it.
 
+    One process at a time prepares; one that was killed is gone on with from its last whole block of examples.
     The tokenizers are learned on the training part alone and saved in `folder` first of all; they stay for as
     long as the recipe asks for the same, since a model may depend on them. Encoded text is made anew where
     the text, the way it is read or the tokenizers have changed, or where it is damaged; `progress` is told.
@@ -62,15 +70,17 @@ def prepare(
     if data.cache:
         folder = _own_folder(folder, [print_of_text, asdict(text)], tokenizers, text, pairs)
         folder.mkdir(exist_ok=True)
-    corpus = _Corpus(data, pairs, seed, progress)
-    tokenizers = tokenizers or saved_tokenizers(folder, text, pairs) or _learn(corpus, text, folder)
-    expected = encoded_fingerprint(print_of_text, tokenizers)
-    files = _Files(folder / "train.tokens", folder / "valid.tokens")
-    opened = [_open(path, expected, progress) for path in files]
-    if None in opened:
-        opened.clear()  # Windows replaces no file that is still mapped
-        _encode(corpus, tokenizers, files, expected)
-        opened = [TokenFile(path, verify=False) for path in files]
+    with _alone(folder, progress):
+        corpus = _Corpus(data, pairs, seed, progress, _Work(folder / "encoding", print_of_text))
+        tokenizers = tokenizers or saved_tokenizers(folder, text, pairs) or _learn(corpus, text, folder)
+        expected = encoded_fingerprint(print_of_text, tokenizers)
+        files = _Files(folder / "train.tokens", folder / "valid.tokens")
+        opened = [_open(path, expected, progress) for path in files]
+        if None in opened:
+            opened.clear()  # Windows replaces no file that is still mapped
+            _encode(corpus, tokenizers, files, expected)
+            opened = [TokenFile(path, verify=False) for path in files]
+            remember_whole(files)
     train, valid = opened
     assert train is not None and valid is not None
     return Prepared(tokenizers, train, valid, tuple(train.about["report"]))
@@ -89,34 +99,79 @@ class _Files(NamedTuple):
     valid: Path
 
 
+@dataclass(frozen=True)
+class _Work:
+    """A folder for what is found out about a text while it is prepared; it is kept if that is broken off."""
+
+    place: Path
+    text: str
+    """The fingerprint of the text."""
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder, made if need be, without what it holds of another text."""
+        about = self.place / "text.json"
+        if read_json(about) != {"text": self.text}:
+            shutil.rmtree(self.place, ignore_errors=True)
+            self.place.mkdir()
+            write_json(about, {"text": self.text})
+        return self.place
+
+
+@contextmanager
+def _alone(folder: Path, progress: Progress) -> Iterator[None]:
+    """Inside the block no other process prepares text in this folder; it waits, and finds it prepared."""
+    place = folder / "prepare.lock"
+    lock = FileLock(place)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        progress(f"another process prepares the text in {folder}; waiting for it")
+        lock.acquire(poll_interval=0.2)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # where a file that is open cannot be removed, it stays
+            place.unlink()  # while it is held: who waits for it sees that it is gone
+        lock.release()
+
+
 class _Corpus:
     """The text, divided into training and validation; what is decided by reading it is decided once."""
 
-    def __init__(self, data: DataConfig, pairs: bool, seed: int, progress: Progress) -> None:
-        self.data, self.pairs, self.seed, self.progress = data, pairs, seed, progress
-        self._held: frozenset[int] | None = None
+    def __init__(self, data: DataConfig, pairs: bool, seed: int, progress: Progress, work: "_Work") -> None:
+        self.data, self.pairs, self.seed, self.progress, self.work = data, pairs, seed, progress, work
+        self._held: Numbers | None = None
 
     def train(self, report: ReadReport | None = None) -> Iterator[tuple[bool, Record]]:
         """The examples of the training files, and whether each belongs to validation, by its source."""
         held = self.held_out()
-        for record in read_records(self.data, self.data.train, self.pairs, report):
-            yield group_of(record, self.seed) in held, record
+        return marked(read_records(self.data, self.data.train, self.pairs, report), held)
 
     def valid(self, report: ReadReport | None = None) -> Iterator[Record]:
         """The examples of the validation files."""
         return read_records(self.data, self.data.valid, self.pairs, report)
 
-    def held_out(self) -> frozenset[int]:
-        """The groups of examples that are validation."""
+    def held_out(self) -> Numbers:
+        """The numbers of the training files' examples that are validation."""
+        kept = self.work.folder / "held-out"
         if self._held is None:
-            if self.data.valid:
-                self._held = frozenset(group_of(record, self.seed) for record in self.valid())
-            else:
-                self.progress("choosing what to hold out for validation")
-                records = read_records(self.data, self.data.train, self.pairs)
-                place = ", ".join(self.data.train)
-                self._held = choose_held_out(records, self.data.held_out, self.seed, place)
+            self._held = read_numbers(kept)
+        if self._held is None:
+            self._held = self._look_for_held_out()
+            write_numbers(kept, self._held)
         return self._held
+
+    def _look_for_held_out(self) -> Numbers:
+        def records() -> Iterator[Record]:
+            return read_records(self.data, self.data.train, self.pairs)
+
+        if self.data.valid:
+            groups = frozenset(group_of(record, self.seed) for record in self.valid())
+            return find(records(), groups, self.seed)
+        self.progress("choosing what to hold out for validation")
+        place = ", ".join(self.data.train)
+        return choose(records, self.data.held_out, self.seed, place, self.work.folder / "hashes")
 
 
 def _own_folder(
@@ -189,102 +244,49 @@ def _open(path: Path, expected: str, progress: Progress) -> TokenFile | None:
     if not path.exists():
         return None
     try:
-        file = TokenFile(path)
+        file = TokenFile(path, verify=not is_known_whole(path))
     except DataError as error:
         progress(f"{error}; encoding the text again")
         return None
+    remember_whole([path])
     if file.fingerprint == expected:
         return file
     progress(f"{path}: the text, the way it is read or the tokenizer has changed; encoding the text again")
     return None
 
 
-@dataclass
-class _Part:
-    """One token file in the making, and what it holds."""
-
-    name: str
-    writer: TokenWriter
-    reading: ReadReport
-    data: DataConfig
-    tokenizers: Tokenizers
-    tokens: list[int] = field(default_factory=lambda: [0, 0])
-    unknown: list[int] = field(default_factory=lambda: [0, 0])
-    longest: list[int] = field(default_factory=lambda: [0, 0])
-    hashes: "array[int]" = field(default_factory=lambda: array("Q"))
-
-    def add(self, record: Record, ids: Integers, source: Integers | None) -> None:
-        """One more example, unless it is too long or holds no token: then it is counted as left out."""
-        sides = [ids] if source is None else [ids, source]
-        limits = (("max_target", self.data.max_target), ("max_source", self.data.max_source))
-        for side, (name, limit) in zip(sides, limits, strict=False):
-            if limit and len(side) > limit:
-                return self.reading.skip(f"longer than {name} = {limit} tokens", record.file, record.line)
-            if not len(side):
-                return self.reading.skip("no token in the vocabulary's sense", record.file, record.line)
-        owners = (self.tokenizers.target, self.tokenizers.source)
-        for index, (side, owner) in enumerate(zip(sides, owners, strict=False)):
-            assert owner is not None, "a source has a tokenizer"
-            self.tokens[index] += len(side)
-            self.unknown[index] += _count(side, owner.special.unknown)
-            self.longest[index] = max(self.longest[index], len(side))
-        self.hashes.append(example_hash(record))
-        return self.writer.add(ids, source, record.line)
-
-    def lines(self) -> list[str]:
-        """What the file holds, for people."""
-        sides = [
-            f"{tokens:,} {side}tokens (longest {longest:,}, unknown {unknown / max(tokens, 1):.3%})"
-            for side, tokens, unknown, longest in zip(
-                ("", "source "), self.tokens, self.unknown, self.longest, strict=True
-            )
-            if tokens
-        ]
-        different = len(np.unique(np.frombuffer(self.hashes, dtype=np.uint64))) if self.hashes else 0
-        again = self.writer.count - different
-        return [
-            f"{self.name}: {self.writer.count:,} examples, {', '.join(sides)}"
-            + (f"; {again:,} of them repeat another" if again else "")
-        ]
-
-
-def _count(ids: Integers, wanted: int | None) -> int:
-    if wanted is None:
-        return 0
-    return ids.count(wanted) if isinstance(ids, list) else int(np.count_nonzero(np.asarray(ids) == wanted))
-
-
 def _encode(corpus: _Corpus, tokenizers: Tokenizers, files: _Files, fingerprint: str) -> None:
     """Write both token files; the account of all lies in the header of the first."""
     data, reading, valid_reading = corpus.data, ReadReport(), ReadReport()
-    size = tokenizers.target.vocab_size
-    source_size = None if tokenizers.source is None else tokenizers.source.vocab_size
+    train, valid = (Part(name, data, tokenizers) for name in ("train", "validation"))
     corpus.progress("encoding the text")
-    with (
-        TokenWriter(files.train, size, source_size) as train_writer,
-        TokenWriter(files.valid, size, source_size) as valid_writer,
-    ):
-        train = _Part("train", train_writer, reading, data, tokenizers)
-        own_reading = valid_reading if data.valid else reading
-        valid = _Part("validation", valid_writer, own_reading, data, tokenizers)
+    blocks = Blocks(corpus.work.folder, fingerprint, (train, valid))
 
-        def routed() -> Iterator[tuple[_Part, Record]]:
-            for held_out, record in corpus.train(reading):
-                if held_out and data.valid:
-                    reading.skip("the source is also in the validation file", record.file, record.line)
-                else:
-                    yield (valid if held_out else train), record
-            if data.valid:
-                yield from ((valid, record) for record in corpus.valid(valid_reading))
+    def routed() -> Iterator[tuple[Part, Record]]:
+        for held_out, record in corpus.train(reading):
+            if held_out and data.valid:
+                reading.skip("the source is also in the validation file", record.file, record.line)
+            else:
+                yield (valid if held_out else train), record
+        if data.valid:
+            yield from ((valid, record) for record in corpus.valid(valid_reading))
 
-        for part, record, ids, source in encode_stream(routed(), tokenizers, corpus.progress):
-            part.add(record, ids, source)
-        report = [*reading.lines(), *train.lines()]
-        report += [f"validation: {line}" for line in valid_reading.lines()] if data.valid else []
-        report += valid.lines()
-        for part, paths in ((train, data.train), (valid, data.valid or data.train)):
-            if not part.writer.count:
-                raise DataError(f"no example is left for {part.name}: {'; '.join(report)}", ", ".join(paths))
-        # The training file last: where it is up to date, so is its account.
-        valid_writer.finish(fingerprint)
-        train_writer.finish(fingerprint, {"report": report})
+    if blocks.examples:
+        corpus.progress(f"{blocks.examples:,} examples are encoded already")
+    # They are read again all the same: what was left out while reading is counted anew.
+    left = islice(routed(), blocks.examples, None)
+    blocks.write(encode_stream(left, tokenizers, corpus.progress))
+    reading.skipped |= train.tally.skipped
+    own_reading = valid_reading if data.valid else reading
+    for reason, skips in valid.tally.skipped.items():
+        own_reading.skipped.setdefault(reason, Skips(0, skips.first)).count += skips.count
+    report = [*reading.lines(), *train.lines(blocks.different(train))]
+    report += [f"validation: {line}" for line in valid_reading.lines()] if data.valid else []
+    report += valid.lines(blocks.different(valid))
+    for part, paths in ((train, data.train), (valid, data.valid or data.train)):
+        if not part.tally.examples:
+            raise DataError(f"no example is left for {part.name}: {'; '.join(report)}", ", ".join(paths))
+    # The training file last: where it is up to date, so is its account.
+    blocks.join(valid, files.valid)
+    blocks.join(train, files.train, {"report": report})
+    shutil.rmtree(corpus.work.folder)

@@ -22,17 +22,23 @@ def example_hash(record: Record) -> int:
 def choose_held_out(records: Iterable[Record], share: float, seed: int, place: str) -> frozenset[int]:
     """The groups to hold out, about `share` of the examples: at least one, at most 5,000.
 
+    Raises a DataError that names `place` where all examples are one group, which cannot be divided.
+    """
+    return choose_groups((group_of(record, seed) for record in records), share, place)
+
+
+def choose_groups(groups: Iterable[int], share: float, place: str) -> frozenset[int]:
+    """As `choose_held_out`, from the group of each example.
+
     Groups are taken whole, in the order of their hashes, so the choice depends on text and seed alone. One
-    pass, and memory for no more than 10,000 groups. Raises a DataError that names `place` where all examples
-    are one group, which cannot be divided.
+    pass, and memory for no more than 10,000 groups.
     """
     most = 2 * MOST_HELD_OUT
     counts: dict[int, int] = {}
     largest_first: list[int] = []
     total = 0
-    for record in records:
+    for group in groups:
         total += 1
-        group = group_of(record, seed)
         if group in counts:
             counts[group] += 1
         elif len(counts) < most:

@@ -62,6 +62,11 @@ class TokenFile:
         """The ids of the source; None where there are no sources."""
         return self._slice("source_ids", "source_starts", index) if "source_ids" in self._arrays else None
 
+    @property
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays by name, as they lie in the file."""
+        return self._arrays
+
     def counts(self, vocab_size: int, examples: int) -> Int64[np.ndarray, " V"]:
         """How often each id occurs in the ids of so many examples, from the first on."""
         end = int(self._arrays["starts"][min(examples, len(self))])
@@ -126,6 +131,18 @@ class TokenWriter:
             self._add_ids("source_ids", "source_starts", source)
         self._append_number("lines", line)
         self.count += 1
+
+    def extend(self, file: TokenFile) -> None:
+        """All examples of another file, which has the same kinds of columns."""
+        assert file.columns.keys() == self._dtypes.keys(), "sources for all examples or for none"
+        for name, values in file.columns.items():
+            starts = name in self._ends
+            for at in range(1 if starts else 0, len(values), _BLOCK):
+                block = values[at : at + _BLOCK] + (self._ends[name] if starts else 0)
+                self._columns[name].write(block.astype(self._dtypes[name]).tobytes())
+            if starts:
+                self._ends[name] += int(values[-1])
+        self.count += len(file)
 
     def finish(self, fingerprint: str, about: dict[str, Any] | None = None) -> None:
         """Puts the columns together and the file in its place."""

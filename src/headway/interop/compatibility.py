@@ -69,7 +69,7 @@ def verdict(target: Target, config: TransformerConfig) -> Verdict:
     alike = [family for family in holders if family.architecture == config.architecture]
     if not alike:
         kinds = " and ".join(sorted({f"{family.architecture}s" for family in holders}))
-        return Verdict(target, "", (Rule(lambda _: False, f"it holds {kinds} only", ""), *further))
+        return Verdict(target, "", (Rule(lambda _: False, f"it holds {kinds} only", ""),))
     nearest = min(alike, key=lambda family: len(family.broken(config)))
     return Verdict(target, nearest.class_name, (*nearest.broken(config), *further))
 

@@ -85,7 +85,7 @@ def refuse(config: TransformerConfig) -> None:
 
 
 def convert(bundle: Bundle, folder: Path, type: Type = "float32") -> None:
-    """Writes into an existing, empty folder all that `interop.ctranslate2_engine` and CTranslate2 need.
+    """Writes into an existing, empty folder all that `open_engine` and CTranslate2 need.
 
     Raises UserError if the engine cannot hold the model.
     """

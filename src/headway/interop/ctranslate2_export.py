@@ -57,9 +57,10 @@ class EngineOpponent:
         """The best of the beams that were found, by the model's own probabilities."""
         request = self._request(row, longest)
         end = self.engine.bundle.tokenizers.target.special.end
-        (rows,) = self.engine.decode(
+        (written,) = self.engine.decode(
             [request], longest, 0, beam_size=beams, num_hypotheses=beams, length_penalty=0
         )
+        rows = [each.ids for each in written]
         scores = [sum(each) for each in self.engine.log_probs([request] * len(rows), rows)]
         best = rows[int(np.argmax(scores))]
         return best[:-1] if best[-1:] == [end] else best

@@ -12,7 +12,7 @@ from headway.interop.tokenizer_files import ROLES, TARGET_FOLDER
 from headway.model.config import TransformerConfig
 from headway.sealed_folder import naming, read_json
 from headway.text.special import SpecialIds
-from headway.text.tokenizer import Tokenizer, Tokenizers
+from headway.text.tokenizer import Tokenizer, Tokenizers, refusals
 
 FILE, SETTINGS, OLD_SETTINGS = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
 LARGEST_TOKENIZER, LARGEST_SETTINGS = 2**28, 2**24
@@ -49,10 +49,9 @@ def _read(folder: Path, settings: Settings, config: TransformerConfig, vocab_siz
         raise FolderError(f"{path}: expected at most {LARGEST_TOKENIZER:,} bytes")
     with naming(path):
         content = path.read_text("utf-8")
-        try:
+        with refusals("not a tokenizer"):
+            json.loads(content)  # the library takes worse than JSON
             library = tokenizers.Tokenizer.from_str(content)
-        except Exception as error:  # the library raises nothing narrower
-            raise FolderError(f"not a tokenizer: {error}") from error
         library.no_truncation()
         library.no_padding()
         special = _special(library, _roles(folder, library, settings), settings, config)
@@ -106,8 +105,9 @@ def _special(
 
 def _frame(library: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:
     """The ids that the tokenizer puts before and after a text. Raises FolderError for more than one each."""
-    text = library.encode("a", add_special_tokens=False).ids
-    framed = library.encode("a", add_special_tokens=True).ids
+    with refusals("the tokenizer cannot read a text"):
+        text = library.encode("a", add_special_tokens=False).ids
+        framed = library.encode("a", add_special_tokens=True).ids
     places = [i for i in range(len(framed) - len(text) + 1) if framed[i : i + len(text)] == text]
     if not places:
         raise FolderError("its special tokens stand inside a text, not around it")

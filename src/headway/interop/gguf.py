@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from headway.interop.family import Family, Rule, Settings
 from headway.interop.gguf_file import GgufFile, need_gguf, read_file
 from headway.interop.gguf_tokenizer import read_tokenizer, tokenizer_settings
 from headway.interop.reparametrise import interleave_rotary
-from headway.interop.weights import Weights, load_weights, weights_of
+from headway.interop.weights import Weights, load_weights, refuse_larger, weights_of
 from headway.model.architectures import build
 from headway.model.config import TransformerConfig
 from headway.sealed_folder import naming
@@ -163,12 +164,14 @@ def read_gguf(path: Path) -> Bundle:
         tokenizer = read_tokenizer(file.settings)
         if tokenizer.vocab_size > config.vocab_size:
             raise FolderError(f"has {tokenizer.vocab_size} tokens where the model has {config.vocab_size}")
+        refuse_larger(config, sum(prod(tensor.shape) for tensor in file.tensors.values()))
         with torch.device("meta"):
             expected = build(config)
         weights = _from_file(layout, expected, file)
         model = build(config)
         load_weights(model, weights)
-    info = BundleInfo(longest_target=config.positions.max_length)
+    search: dict[str, bool | int | float | str] = {"method": "greedy", "max_length": 100}
+    info = BundleInfo(longest_target=config.positions.max_length, search=search)
     return Bundle(config, model.eval(), Tokenizers(None, tokenizer), info)
 
 
@@ -238,7 +241,9 @@ def _settings(layout: Layout, file: GgufFile) -> Settings:
             raise FolderError(f"{own}{there} is missing")
     seen = _seen_in_tensors(layout, file)
     if found.get("vocab_size", seen["vocab_size"]) != seen["vocab_size"]:
-        raise FolderError(f"{own}vocab_size = {found['vocab_size']}: there are {seen['vocab_size']} embeddings")
+        raise FolderError(
+            f"{own}vocab_size = {found['vocab_size']}: there are {seen['vocab_size']} embeddings"
+        )
     return found | seen
 
 

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,26 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 MOST_ENTRIES = 2**16
 """More settings or tensors than any real file has."""
+MOST_ITEMS = 2**22
+"""More than any real list in a setting has."""
 MOST_AXES = 4
 ALIGNMENT = "general.alignment"
 
 Bytes = npt.NDArray[np.uint8]
 
-SCALARS = {0: "u1", 1: "i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "?", 10: "<u8", 11: "<i8"}
-SCALARS |= {12: "<f8"}
+SCALARS = {
+    0: "u1",
+    1: "i1",
+    2: "<u2",
+    3: "<i2",
+    4: "<u4",
+    5: "<i4",
+    6: "<f4",
+    7: "?",
+    10: "<u8",
+    11: "<i8",
+    12: "<f8",
+}
 STRING, ARRAY = 8, 9
 """Numbers of the types of settings; those of SCALARS by what NumPy calls them."""
 
@@ -126,12 +140,19 @@ class _Reader:
         inner, length = self.number("<u4"), self.number("<u8")
         if inner in SCALARS:
             numbers = self.take(length * np.dtype(SCALARS[inner]).itemsize)
+            _refuse_long(name, length)
             return np.frombuffer(numbers, dtype=SCALARS[inner]).tolist()
         if inner != STRING:
             raise FolderError(f"the setting {name!r} is a list of type {inner}, which is not read here")
         if length * struct.calcsize("<Q") > len(self.content) - self.at:
             raise FolderError(f"is cut off: the setting {name!r} has fewer than {length:,} texts")
+        _refuse_long(name, length)
         return [self.string() for _ in range(length)]
+
+
+def _refuse_long(name: str, length: int) -> None:
+    if length > MOST_ITEMS:
+        raise FolderError(f"the setting {name!r} has {length:,} items; at most {MOST_ITEMS:,} are read")
 
 
 @dataclass(frozen=True)
@@ -170,7 +191,16 @@ def _placed(
             raise FolderError(f"is cut off or damaged: the tensor {each.name!r} does not lie inside it")
         content = reader.content[start:stop]
         tensors[each.name] = StoredTensor(each.name, each.shape, each.kind, content)
+    _refuse_overlap([(each.offset, _size(each), each.name) for each in described])
     return tensors
+
+
+def _refuse_overlap(places: list[tuple[int, int, str]]) -> None:
+    """Tensors that share their numbers would take more room than the file."""
+    places.sort()
+    for (start, size, first), (after, _, second) in pairwise(places):
+        if start + size > after:
+            raise FolderError(f"is damaged: the tensors {first!r} and {second!r} lie over one another")
 
 
 def _size(tensor: _Description) -> int:

@@ -39,13 +39,16 @@ def _by_pattern(pattern: str) -> Json:
     return _sequence(split, BYTE_LEVEL | {"use_regex": False})
 
 
-SPLITTINGS: dict[str, Splitting] = {
-    "gpt-2": Splitting(BYTE_LEVEL),
-    "smollm": Splitting(_sequence({"type": "Digits", "individual_digits": True}, BYTE_LEVEL)),
-    "llama-bpe": Splitting(_by_pattern(_CONTRACTIONS + r"\p{N}{1,3}" + _SIGNS), ignore_merges=True),
-    "qwen2": Splitting(_by_pattern(_CONTRACTIONS + r"\p{N}" + _SIGNS), {"type": "NFC"}),
-}
-"""By the names that llama.cpp has for them (`tokenizer.ggml.pre`)."""
+def splittings() -> dict[str, Splitting]:
+    """By the names that llama.cpp has for them (`tokenizer.ggml.pre`)."""
+    digits = {"type": "Digits", "individual_digits": True}
+    return {
+        "gpt-2": Splitting(BYTE_LEVEL),
+        "smollm": Splitting(_sequence(digits, BYTE_LEVEL)),
+        "llama-bpe": Splitting(_by_pattern(_CONTRACTIONS + r"\p{N}{1,3}" + _SIGNS), ignore_merges=True),
+        "qwen2": Splitting(_by_pattern(_CONTRACTIONS + r"\p{N}" + _SIGNS), {"type": "NFC"}),
+    }
+
 
 BEGINS_BY_ITSELF = ("llama-bpe",)
 """Where no setting says so, the text begins with its first special token only in these."""
@@ -93,10 +96,11 @@ def read_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
     kind, pre = _text(settings, "model"), _text(settings, "pre", "default")
     if kind != "gpt2":
         raise FolderError(f"tokenizer.ggml.model = {kind!r}: only byte-level vocabularies (gpt2) are read")
-    if pre not in SPLITTINGS:
+    known = splittings()
+    if pre not in known:
         raise FolderError(
             f"tokenizer.ggml.pre = {pre!r}: this way to split text is not known here; "
-            f"known are {', '.join(SPLITTINGS)}"
+            f"known are {', '.join(known)}"
         )
     tokens, merges = _texts(settings, "tokens"), _texts(settings, "merges")
     kinds = settings.get("tokenizer.ggml.token_type", [NORMAL] * len(tokens))
@@ -112,7 +116,7 @@ def read_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
         first, blank, second = merge.partition(" ")
         if not blank or not {first, second, first + second} <= vocabulary.keys():
             raise FolderError(f"tokenizer.ggml.merges: {merge!r} does not join two tokens to another")
-    content = _content(SPLITTINGS[pre], vocabulary, merges, kinds)
+    content = _content(known[pre], vocabulary, merges, kinds)
     return Tokenizer(json.dumps(content, ensure_ascii=False), _special(settings, len(tokens), pre))
 
 
@@ -121,7 +125,7 @@ def _name_of(content: Json) -> str:
     model = content["model"]
     if model["type"] != "BPE" or (content["decoder"] or {}).get("type") != "ByteLevel":
         raise UserError("gguf holds byte-level vocabularies alone: train with text.target.kind=bpe")
-    for name, each in SPLITTINGS.items():
+    for name, each in splittings().items():
         alike = _without_offsets(content["pre_tokenizer"]) == _without_offsets(each.splitter)
         # A normalizer of no steps changes nothing.
         same_steps = (content["normalizer"] or None) == each.normalizer

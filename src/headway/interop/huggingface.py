@@ -17,10 +17,10 @@ from headway.interop.family import Family, Settings
 from headway.interop.foreign_tokenizer import read_tokenizers
 from headway.interop.sentence_folder import read_pooling, write_sentence_files
 from headway.interop.tokenizer_files import write_tokenizers
-from headway.interop.weights import Weights, load_weights, weights_of
+from headway.interop.weights import Weights, load_weights, refuse_larger, weights_of
 from headway.model.architectures import build
 from headway.model.config import TransformerConfig
-from headway.sealed_folder import naming, read_json
+from headway.sealed_folder import check_tensors, naming, read_json
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 GENERATION = "generation_config.json"
@@ -90,6 +90,7 @@ def longest_text(bundle: Bundle) -> int | None:
 
 
 def _model_of(family: Family, config: TransformerConfig, weights: Weights) -> tuple[TransformerConfig, Model]:
+    refuse_larger(config, sum(tensor.numel() for tensor in weights.values()))
     with torch.device("meta"):
         expected = build(config)
     ours = family.import_weights(expected, weights)
@@ -186,6 +187,7 @@ def _read_weights(folder: Path) -> Weights:
         path = folder / name
         if not path.is_file():
             raise FolderError(f"{path}: is missing")
+        check_tensors(path)
         with naming(path, SafetensorError):
             weights |= load_file(path)
     return weights

@@ -11,6 +11,7 @@ from headway.batch import Tokens
 from headway.bundle import Bundle
 from headway.interop.gguf import read_gguf, write_gguf
 from headway.interop.proof import EXACT, Demand, Opponent, Row
+from headway.text.tokenizer import Tokenizer
 
 FIRST_ROOM = 256
 """Tokens."""
@@ -32,23 +33,18 @@ def export(bundle: Bundle, folder: Path) -> tuple[Opponent, Demand]:
     return LlamaCppModel(llama_cpp, path, bundle), ROUGHLY if rough else EXACT
 
 
-class LlamaCppModel:
-    """An opponent (`interop.proof`): the file, in float32 throughout."""
+class _Continues:
+    """Greedy search with whatever computes logits."""
 
-    def __init__(self, llama_cpp: Any, path: Path, bundle: Bundle) -> None:
-        self._library, self._path = llama_cpp, path
-        self._tokenizer = bundle.tokenizers.target
-        self._room = 0
-        learned = bundle.config.positions.kind == "learned"
-        self._model = self._open(bundle.config.positions.max_length if learned else FIRST_ROOM)
-        self.name = f"llama.cpp, by llama-cpp-python {llama_cpp.__version__}"
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
 
     def measure(self, row: Row) -> Tensor:
         return self._logits(row.inputs)
 
     def search(self, row: Row, beams: int, longest: int) -> list[int] | None:
         if beams > 1:
-            return None  # it has no beams
+            return None  # llama.cpp has no beams
         special, written = self._tokenizer.special, list[int]()
         while len(written) < longest:
             logits = self._logits([*row.prompt, *written])[-1, : self._tokenizer.vocab_size]
@@ -59,6 +55,21 @@ class LlamaCppModel:
             written.append(token)
         return written
 
+    def _logits(self, ids: list[int]) -> Tensor:
+        """After each of the ids [T, V]."""
+        raise NotImplementedError
+
+
+class LlamaCppModel(_Continues):
+    """An opponent (`interop.proof`): the file, in float32 throughout."""
+
+    def __init__(self, llama_cpp: Any, path: Path, bundle: Bundle) -> None:
+        super().__init__(bundle.tokenizers.target)
+        self._library, self._path = llama_cpp, path
+        learned = bundle.config.positions.kind == "learned"
+        self._model = self._open(bundle.config.positions.max_length if learned else FIRST_ROOM)
+        self.name = f"llama.cpp, by llama-cpp-python {llama_cpp.__version__}"
+
     def encode(self, text: str) -> list[int] | None:
         foreign = self._tokenizer.kind == "foreign"
         begins = self._tokenizer.special.begin is not None
@@ -67,6 +78,7 @@ class LlamaCppModel:
     def _open(self, room: int) -> Any:
         """The model with room for so many tokens; it keeps the logits of each."""
         self._room = room
+        threads = torch.get_num_threads()
         return self._library.Llama(
             model_path=str(self._path),
             n_ctx=room,
@@ -75,13 +87,12 @@ class LlamaCppModel:
             type_k=self._library.GGML_TYPE_F32,
             type_v=self._library.GGML_TYPE_F32,
             n_gpu_layers=0,
-            n_threads=torch.get_num_threads(),
-            n_threads_batch=torch.get_num_threads(),
+            n_threads=threads,
+            n_threads_batch=threads,
             verbose=False,
         )
 
     def _logits(self, ids: list[int]) -> Tensor:
-        """After each of the ids [T, V]."""
         if len(ids) > self._room:
             self._model = self._open(2 * len(ids))
         self._model.reset()
@@ -89,20 +100,19 @@ class LlamaCppModel:
         return torch.from_numpy(np.array(self._model.scores[: len(ids)]))
 
 
-class ReadBack:
+class ReadBack(_Continues):
     """An opponent that is our own reader: it proves that the file holds what it should, not who runs it."""
 
     name = "the file read back, tensor by tensor (llama-cpp-python is not installed)"
 
     def __init__(self, path: Path) -> None:
-        self._model = read_gguf(path).model
-
-    def measure(self, row: Row) -> Tensor:
-        with torch.no_grad():
-            return self._model.logits(self._model(Tokens(torch.tensor([row.inputs])))[0])
-
-    def search(self, row: Row, beams: int, longest: int) -> list[int] | None:
-        return None
+        bundle = read_gguf(path)
+        super().__init__(bundle.tokenizers.target)
+        self._model = bundle.model
 
     def encode(self, text: str) -> list[int] | None:
-        return None
+        return self._tokenizer.special.start(self._tokenizer.encode(text))
+
+    def _logits(self, ids: list[int]) -> Tensor:
+        with torch.no_grad():
+            return self._model.logits(self._model(Tokens(torch.tensor([ids])))[0])

@@ -16,8 +16,11 @@ from headway.decoding.sample import Room
 from headway.decoding.settings import SearchConfig
 from headway.errors import UserError
 
-ROWS, BEAMS, LONGEST = 16, 4, 64
-"""Texts compared, width of the beam, and most tokens of an output."""
+ROWS, BEAMS = 16, 4
+"""Texts compared, and width of the beam."""
+
+MOST_WRITTEN, MOST_CONTINUED = 64, 24
+"""Tokens of an output, and of a continuation."""
 
 MASKED_SHARE = 6
 """Of an encoder's tokens one in so many is masked."""
@@ -84,6 +87,8 @@ class Proof:
     """Of logits, relative to their spread: the largest."""
     greedy: float
     """Share of texts with the same greedy output; of encoders, with the same likeliest tokens at masks."""
+    writes: bool = True
+    """Whether outputs were compared; encoders write none."""
     beam: float | None = None
     """Share of texts with the same best beam at length penalty 0; None where nothing is written."""
     tokens: float | None = None
@@ -112,10 +117,9 @@ class Proof:
             f"largest difference of a logit: {self.difference:.2g} of the logits' spread "
             f"(at most {self.demand.difference:g} is accepted)",
         ]
-        if self.beam is None:
-            found.append(f"same likeliest tokens: {self.greedy:.1%} of the texts")
-        else:
-            found.append(f"same greedy output: {self.greedy:.1%} of the texts")
+        what = "greedy output" if self.writes else "likeliest tokens"
+        found.append(f"same {what}: {self.greedy:.1%} of the texts")
+        if self.beam is not None:
             found.append(f"same best of {BEAMS} beams at length penalty 0: {self.beam:.1%} of the texts")
         if self.tokens is not None:
             found.append(f"same tokens: {self.tokens:.1%} of the texts")
@@ -137,13 +141,13 @@ def prove(bundle: Bundle, other: Opponent, texts: Texts, demand: Demand = EXACT)
     rows = ours.rows(texts.lines)
     if not rows:
         raise UserError("no line of the text has tokens and fits into the model: give other text")
-    worst = 0.0
+    differences: list[float] = []
     greedy: list[bool] = []
     beam: list[bool] = []
     same_tokens: list[bool] = []
     for text, row in rows:
         theirs = other.measure(row)
-        worst = max(worst, ours.difference(row, theirs))
+        differences.append(ours.difference(row, theirs))
         encoded = other.encode(text)
         if encoded is not None:
             same_tokens.append(encoded == ours.framed(text))
@@ -159,8 +163,9 @@ def prove(bundle: Bundle, other: Opponent, texts: Texts, demand: Demand = EXACT)
         origin=texts.origin,
         demand=demand,
         texts=len(rows),
-        difference=worst,
+        difference=float(np.max(differences)),  # NaN is the largest
         greedy=float(np.mean(greedy)) if greedy else 1.0,
+        writes=bundle.architecture != "encoder",
         beam=float(np.mean(beam)) if beam else None,
         tokens=float(np.mean(same_tokens)) if same_tokens else None,
     )
@@ -184,6 +189,7 @@ class _Ours:
         self.bundle, self.ensemble = bundle, ensemble_of([bundle])
         self.target = bundle.tokenizers.target
         self.vocabulary = self.target.vocab_size
+        self._written: dict[tuple[tuple[int, ...], tuple[int, ...], int], list[int]] = {}
         bundle.model.eval()
 
     def framed(self, text: str) -> list[int]:
@@ -229,8 +235,11 @@ class _Ours:
 
     def longest(self, row: Row) -> int:
         """Most tokens that an output may have with its end."""
-        room = self.ensemble.target_room if row.source is not None else self.ensemble.context
-        return min(LONGEST, room - len(row.prompt)) if room else LONGEST
+        if row.source is None:
+            room, most = self.ensemble.context, MOST_CONTINUED
+        else:
+            room, most = self.ensemble.target_room, min(MOST_WRITTEN, 2 * len(row.source) + 8)
+        return min(most, room - len(row.prompt)) if room else most
 
     def measure(self, row: Row) -> Tensor:
         """Logits [T, V]."""
@@ -261,9 +270,12 @@ class _Ours:
         return float(gap.max()) <= EXACT.difference * float(logits.max() - logits.min())
 
     def search(self, row: Row, beams: int) -> list[int]:
-        """Our best output, without the end."""
-        found = _search(self.ensemble, row, beams, self.longest(row))
-        return found[:-1] if found[-1:] == [self.target.special.end] else found
+        """Our best output, without the end; searched for once."""
+        key = (tuple(row.source or ()), tuple(row.prompt), beams)
+        if key not in self._written:
+            found = _search(self.ensemble, row, beams, self.longest(row))
+            self._written[key] = found[:-1] if found[-1:] == [self.target.special.end] else found
+        return self._written[key]
 
     def writes(self, row: Row, beams: int, theirs: list[int]) -> bool:
         """Whether our output is the same; where two are equally likely, either is."""

@@ -93,7 +93,9 @@ QUERY_NORM = Rule(
     "model.attention.normalize=true",
 )
 NO_WINDOW = Rule(
-    lambda config: config.attention.window is None, "all its layers are global", "model.attention.window=none"
+    lambda config: config.attention.window is None,
+    "all its layers are global",
+    "model.attention.window=none model.attention.global_every=none",
 )
 
 NO_TRANSFORM = Rule(

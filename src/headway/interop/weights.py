@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from headway.errors import FolderError
+from headway.model.config import TransformerConfig
 
 Weights = dict[str, Tensor]
 Shapes = Mapping[str, torch.Size]
@@ -95,6 +96,15 @@ def load_weights(model: nn.Module, weights: Weights) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(weights[name])
+
+
+def refuse_larger(config: TransformerConfig, held: int) -> None:
+    """Raises FolderError for a model that needs more numbers than a file holds, before anything is made."""
+    if held < config.fewest_parameters:
+        raise FolderError(
+            f"the weights are {held:,} numbers, fewer than the configuration asks for "
+            f"({config.fewest_parameters:,} or more)"
+        )
 
 
 def to_theirs(entries: Sequence[Entry], weights: Weights) -> Weights:

@@ -55,10 +55,11 @@ class WaveTable(nn.Module):
         raise NotImplementedError
 
     def forward(self, positions: Positions) -> Float[Tensor, "b T size"]:
-        if positions.bound > len(self.table):
+        table = self.table  # another thread may put a shorter one in its place
+        if positions.bound > len(table):
             longer = 2 ** math.ceil(math.log2(positions.bound))
-            self.table = self.rows(longer).to(self.table)
-        return F.embedding(positions.index, self.table)
+            table = self.table = self.rows(longer).to(table)
+        return F.embedding(positions.index, table)
 
 
 class SinusoidalPositions(WaveTable):

@@ -25,6 +25,8 @@ from headway.serving.settings import ServingConfig
 
 LOOK_EVERY = 5.0
 """Seconds between looks at runs that have no model yet."""
+LONGEST_STEP = 10.0
+"""Seconds that a stop waits for what is being computed."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,8 @@ class Service:
                 task.cancel()
             for served in self.models.all:
                 served.scheduler.close(at_once=True)
+            for served in self.models.all:  # a thread that still computes must not see the process end
+                await asyncio.to_thread(served.scheduler.join, LONGEST_STEP)
 
     async def _begin(self) -> None:
         try:

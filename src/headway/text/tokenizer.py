@@ -4,7 +4,8 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -81,10 +82,10 @@ class Tokenizer:
 
         Raises FolderError if it is no tokenizer, or without `special` none that was learned here.
         """
-        try:
+        with refusals("not a tokenizer"):
+            if not isinstance(json.loads(content)["model"], dict):  # the library takes worse than JSON
+                raise FolderError("it has no model")
             library = tokenizers.Tokenizer.from_str(content)
-        except Exception as error:  # the library raises nothing narrower
-            raise FolderError(f"not a tokenizer: {error}") from error
         held = tuple(library.id_to_token(index) for index in range(len(SPECIAL_TOKENS)))
         is_ours = held == SPECIAL_TOKENS and special in (None, OURS)
         if special is None and not is_ours:
@@ -105,10 +106,8 @@ class Tokenizer:
     @cached_property
     def vocab_size(self) -> int:
         """How many tokens there are, special tokens included; ids are 0 … vocab_size − 1."""
-        if self.kind != "foreign":
-            return self._library.get_vocab_size(with_added_tokens=True)
         held = self._library.get_vocab(with_added_tokens=True).values()
-        return 1 + max(*held, *self.special.all)  # a foreign one may leave ids out
+        return 1 + max([*held, *self.special.all])  # a foreign one may leave ids out
 
     @cached_property
     def fingerprint(self) -> str:
@@ -155,7 +154,8 @@ class Tokenizer:
         listed = [int(index) for index in ids]
         if self.kind == "foreign":  # not every library's file says which tokens are special
             listed = [index for index in listed if index not in self._special]
-        return self._library.decode(listed, skip_special_tokens=True)
+        with refusals("the tokenizer cannot write a text"):
+            return self._library.decode(listed, skip_special_tokens=True)
 
     def pieces(self, ids: Iterable[SupportsInt]) -> list[str]:
         """Each token for display: blanks as ▁, line ends as ↵, bytes that are no whole character as �."""
@@ -334,11 +334,23 @@ def _steps(part: Any, kind: str) -> list[dict[str, Any]]:
 
 def _encode(library: tokenizers.Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     try:
-        encodings = library.encode_batch_fast(list(texts), add_special_tokens=False)
-    except TypeError:
+        with refusals("the tokenizer cannot read a text"):
+            encodings = library.encode_batch_fast(list(texts), add_special_tokens=False)
+    except FolderError:
         _refuse_lone_surrogates(texts)
         raise
     return [encoding.ids for encoding in encodings]
+
+
+@contextmanager
+def refusals(what: str) -> Iterator[None]:
+    """What the library raises becomes a FolderError: all kinds, and what it panics at is no Exception."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise FolderError(f"{what}: {error}") from error
 
 
 def _refuse_lone_surrogates(texts: Iterable[str]) -> None:

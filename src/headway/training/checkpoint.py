@@ -12,8 +12,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from headway.config import from_table
-from headway.errors import FolderError
-from headway.sealed_folder import check_file, naming, read_json, read_manifest, sealing
+from headway.errors import FolderError, shown
+from headway.sealed_folder import (
+    MANIFEST,
+    check_file,
+    check_tensors,
+    naming,
+    read_json,
+    read_manifest,
+    sealing,
+    writing,
+)
 from headway.training.average import set_weights
 from headway.training.distributed import Ranks
 from headway.training.parallel import as_parameter, is_sharded
@@ -44,7 +53,7 @@ class Checkpoints:
         """
         counters, ranks = state.counters, state.ranks
         place = self.path(counters.step)
-        with _sealing_together(place, ranks) as folder:
+        with writing(place), _sealing_together(place, ranks) as folder:
             if is_sharded(state.model):
                 groups = _tensors(state).items()
                 save_shards(
@@ -114,7 +123,9 @@ class Checkpoints:
         set_weights(state.model, weights)
         state.average = None if state.average is None else average
         for key, value in self._read(step, OPTIMIZER, parameters).items():
-            name, kind = key.rsplit("/", 1)
+            name, _, kind = key.rpartition("/")
+            if name not in parameters or value.numel() not in (1, parameters[name].numel()):
+                raise FolderError(f"{folder}: the optimizer's {shown(key)} belongs to no parameter")
             state.optimizer.state[parameters[name]][kind] = value
         with naming(folder / COUNTERS):
             state.counters = from_table(
@@ -159,8 +170,14 @@ def _sealing_together(place: Path, ranks: Ranks) -> Iterator[Path]:
 
 def check(folder: Path) -> None:
     """Raises FolderError unless every file of the checkpoint is whole."""
-    for name, expected in read_manifest(folder, FORMAT, FORMAT_VERSION).files.items():
-        check_file(folder / Path(name).name, expected)
+    listed = read_manifest(folder, FORMAT, FORMAT_VERSION).files
+    for name, expected in listed.items():
+        if Path(name).name != name:
+            raise FolderError(f"{folder / MANIFEST}: lists {shown(name)}, which lies elsewhere")
+        check_file(folder / name, expected)
+    needed = {COUNTERS} if has_shards(folder) else {COUNTERS, FILES[WEIGHTS], FILES[OPTIMIZER]}
+    for name in sorted(needed - listed.keys()):
+        raise FolderError(f"{folder / MANIFEST}: does not list {name}, which every checkpoint has")
 
 
 def _compare(kept: Mapping[str, Tensor], wanted: Mapping[str, Tensor], folder: Path) -> None:
@@ -175,6 +192,9 @@ def _compare(kept: Mapping[str, Tensor], wanted: Mapping[str, Tensor], folder: P
 
 
 def _load(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise FolderError(f"{path}: is missing")
+    check_tensors(path)
     with naming(path, SafetensorError):
         return load_file(path)
 

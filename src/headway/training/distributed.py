@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -67,10 +68,18 @@ def speaks() -> bool:
 def launch() -> str:
     """What is the same for all processes of one launch, restarted ones too; empty where none launched them.
 
-    The name that torchrun's `--rdzv-id` gives, or else torchrun's own process.
+    The name that torchrun's `--rdzv-id` gives, or else torchrun's own process, with the time at which it
+    began where the system tells it: other processes get its number later.
     """
     name = os.environ.get("TORCHELASTIC_RUN_ID", "")
-    return f"process {os.getppid()}" if name == "none" else name
+    if name != "none":
+        return name
+    parent = os.getppid()
+    try:
+        began = Path(f"/proc/{parent}/stat").read_text("utf-8").rpartition(")")[2].split()[19]
+    except (OSError, ValueError, IndexError):
+        return f"process {parent}"
+    return f"process {parent}, begun at {began}"
 
 
 def is_restarted() -> bool:

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination: finish the step, save, and say how to go on."""
+"""Ctrl-C and termination: finish the step, save, and say how to go on; or stop at once."""
 
 import signal
 import threading
@@ -20,6 +20,37 @@ class Interruption:
     def exit_status(self) -> int:
         """What a shell expects of a process that a signal ended."""
         return 128 + (self.signal or 0)
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM where there is nothing to be saved first; it acts as Ctrl-C does."""
+
+
+def exit_status(error: KeyboardInterrupt) -> int:
+    """What a shell expects of a process that the signal behind this error ended."""
+    return 128 + (signal.SIGTERM if isinstance(error, TerminatedError) else signal.SIGINT)
+
+
+@contextmanager
+def termination() -> Iterator[None]:
+    """Inside the block SIGTERM raises TerminatedError; a second one ends the process.
+
+    Whoever has a handler of their own keeps it.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise TerminatedError
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headway.errors import UserError
+from headway.sealed_folder import write_whole, writing
 from headway.training.loop import Moment, Reporter, Validation
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -91,7 +92,8 @@ class MetricsFile:
         """Warnings are for people; skipped steps have a line of their own."""
 
     def _append(self, name: str, line: dict[str, Any]) -> None:
-        with (self.folder / name).open("a", encoding="utf-8") as file:
+        path = self.folder / name
+        with writing(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     @staticmethod
@@ -99,14 +101,15 @@ class MetricsFile:
         """Drop what was written after the checkpoint from which the run goes on, and half-written lines."""
         if not path.exists():
             return
-        kept = []
-        for line in path.read_text("utf-8").split("\n"):  # a text may hold other line ends
+        kept, text = [], path.read_text("utf-8", errors="replace")
+        for line in text.split("\n"):  # a text may hold other line ends
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
             except (ValueError, TypeError, KeyError):
                 continue
-        path.write_text("".join(kept), "utf-8")
+        if "".join(kept) != text:
+            write_whole(path, "".join(kept))
 
 
 class PlainLines:

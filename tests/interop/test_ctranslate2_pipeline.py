@@ -11,8 +11,8 @@ from headway.api import Pipeline, load
 from headway.bundle import load_bundle
 from headway.decoding.hypothesis import Hypothesis
 from headway.errors import FolderError, UserError
-from headway.interop.ctranslate2_engine import KEPT, EnginePipeline, load_ctranslate2
 from headway.interop.ctranslate2_export import export
+from headway.interop.ctranslate2_pipeline import KEPT, EnginePipeline, load_ctranslate2
 from tests.commands.program import headway, refused
 
 pytest.importorskip("ctranslate2")

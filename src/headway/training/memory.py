@@ -1,0 +1,57 @@
+"""How much memory a training will take: measured on a model without numbers, before there is one."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headway.batch import Tokens
+from headway.model.architectures import EncoderDecoder, Transformer, build
+from headway.model.config import TransformerConfig
+from headway.training.loss import CHUNK
+
+PROGRAM = 330 * 2**20
+"""Bytes of the interpreter with torch and what else a run imports, on the CPU."""
+COPIES = 4
+"""Of each weight: itself, its gradient, and two moments of Adam."""
+WORKING_SHARE = 2.8
+"""What a step takes at its peak for each byte that it keeps for the backward pass: temporaries, gradients of
+activations, and what the allocator leaves between them; measured by `benchmarks/memory.py`."""
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes at the peak of training in float32, without the text, which is read from disk as it is needed."""
+
+    weights: int
+    """With gradients and the optimizer's memory."""
+    activations: int
+
+    @property
+    def total(self) -> int:
+        return PROGRAM + self.weights + self.activations
+
+
+def estimate_memory(config: TransformerConfig, tokens: int, width: int) -> MemoryEstimate:
+    """Of a batch of so many tokens on the longer side, in rows of `width`."""
+    rows = max(1, tokens // width)
+    with torch.device("meta"):
+        model = build(config)
+        ids = torch.zeros(rows, width, dtype=torch.long)
+    kept = _kept_for_backward(model, Tokens(ids)) + min(rows * width, CHUNK) * config.vocab_size * 4
+    weights = sum(p.numel() for p in model.parameters()) * 4
+    return MemoryEstimate(COPIES * weights, round(WORKING_SHARE * kept))
+
+
+def _kept_for_backward(model: Transformer, tokens: Tokens) -> int:
+    """Bytes of all tensors that a pass keeps for its gradient, weights left out."""
+    storages: dict[int, Tensor] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storages[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model(tokens, tokens if isinstance(model, EncoderDecoder) else None)
+    own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
+    return sum(t.untyped_storage().nbytes() for key, t in storages.items() if key not in own)
