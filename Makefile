@@ -11,6 +11,8 @@ TESTS ?= tests
 VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.installed-dev
+# Programs of others, and real models, that slow tests compare with.
+PEERS := $(VENV)/.installed-peers
 # The development extras hold the demo's, so an environment that has them is not touched.
 DEMO := $(if $(wildcard $(DEV)),$(DEV),$(VENV)/.installed-demo)
 
@@ -26,7 +28,7 @@ check: $(DEV)
 test: $(DEV)
 	$(BIN)/python -m pytest -n auto $(TESTS)
 
-test-all: $(DEV)
+test-all: $(DEV) $(PEERS)
 	$(BIN)/python -m pytest -n auto -m "slow or not slow" $(TESTS)
 
 demo: $(DEMO)

@@ -121,17 +121,17 @@ def really_full(ground: Ground, objective: str) -> None:
 
 
 def really_read_only(ground: Ground, objective: str) -> None:
-    """A disk that the system makes read-only while the run goes on."""
+    """A run that was killed is gone on with on a disk that cannot be written to, and once more when it can."""
     with small_disk(ground.folder / f"disk-{ground.count}", "64m") as disk:
         trial = ground.trial(objective, disk)
         trial_log_outside(trial)
-        victim = ground.nursery.begin(trial.command, trial.place / "log")
-        time.sleep(ground.moment(objective))
+        number = ground.chance.randint(1, ground.operations[objective])
+        trial.start(Wound("kill", str(trial.run), number))
         mount("-o", "remount,ro", str(disk))
-        end = victim.end()
-        lost_unless(end.status == 0 or (end.status == 2 and end.is_clean), "no error of one message", end)
-        if end.status and (trial.run / "recipe.toml").is_file():
-            refused(trial.start())
+        end = trial.start()
+        lost_unless(end.status == 0 or not (trial.run / "model").exists(), "it was finished", end)
+        if end.status:
+            refused(end)
         mount("-o", "remount,rw", str(disk))
         trial.finish()
 
@@ -245,13 +245,13 @@ KINDS: dict[str, Callable[[Ground, str], None]] = {
     "no space from a file operation on": failing_writes("full"),
     "no permission to write from a file operation on": failing_writes("read-only"),
     "a full disk": really_full,
-    "a disk that becomes read-only": really_read_only,
+    "a disk that is read-only when the run goes on": really_read_only,
     "the folder taken away": removed,
     "a second run in the folder": second_run,
     "a file of the newest checkpoint damaged": damaged,
     "one of two processes killed under torchrun": a_rank_killed,
 }
-NEEDS_ROOT = ("a full disk", "a disk that becomes read-only")
+NEEDS_ROOT = ("a full disk", "a disk that is read-only when the run goes on")
 SLOW = ("one of two processes killed under torchrun",)
 
 

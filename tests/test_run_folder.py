@@ -46,3 +46,20 @@ def test_a_failure_inside_frees_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="inside"), RunFolder(tmp_path).locked():
         raise ValueError("inside")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("names", [[], ["run.lock"], ["run.json", ".run.json.7.part", ".recipe.toml.8.part"]])
+def test_what_a_start_leaves_that_was_killed_at_once_is_nothing(tmp_path: Path, names: list[str]) -> None:
+    folder = tmp_path / "run"
+    assert not RunFolder(folder).is_taken
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+    assert not RunFolder(folder).is_taken
+    (folder / "mine.txt").touch()
+    assert RunFolder(folder).is_taken
+
+
+def test_a_folder_with_a_recipe_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").touch()
+    assert RunFolder(tmp_path).is_taken

@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 
 import numpy as np
@@ -45,6 +46,11 @@ def rows(batch: Batch) -> list[tuple[tuple[int, ...], ...]]:
         (tuple(ids[here].tolist()), tuple(labels[here].tolist()), source)
         for ids, labels, here, source in zip(batch.inputs.ids, batch.labels, real, sources, strict=True)
     ]
+
+
+def rows_learned(batch: Batch) -> list[tuple[tuple[int, ...], ...]]:
+    """As `rows`; none where nothing is predicted, as in a batch that only fills a process's place."""
+    return rows(batch) if bool((batch.labels != NO_LABEL).any()) else []
 
 
 def padded_side(batch: Batch) -> int:
@@ -212,9 +218,34 @@ def test_a_global_batch_is_the_union_of_all_shares(name: str, world: int, accumu
     for step, (whole,) in enumerate(single):
         parts = [share[step] for share in shares]
         assert all(len(part) <= accumulate for part in parts)
-        assert [row for part in parts for batch in part for row in rows(batch)] == rows(whole)
-        sizes = [sum(len(batch.labels) for batch in part) for part in parts]
+        assert [row for part in parts for batch in part for row in rows_learned(batch)] == rows(whole)
+        sizes = [sum(len(rows_learned(batch)) for batch in part) for part in parts]
         assert max(sizes) - min(sizes) <= 1
+
+
+def lines_named(told: str) -> set[int]:
+    return {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?=, |$)", told)}
+
+
+@pytest.mark.parametrize("lengths", [[3, 2, 4, 1, 5, 30, 2], [50, 1, 1]])
+def test_where_names_the_lines_of_a_batch_and_no_others(lengths: list[int]) -> None:
+    """Each token is another, so what a batch predicts says which texts it is of."""
+    texts = encoded(lengths)
+    owner = {int(token): line for line, ids in enumerate(texts.targets, 1) for token in ids}
+    loader = Loader(texts, CausalObjective(OURS), BatchConfig(tokens=16, context=8), seed=3)
+    for epoch in (0, 1):
+        for number, [batch] in enumerate(loader.epoch(epoch)):
+            tokens = {*batch.inputs.ids.flatten().tolist(), *batch.labels.flatten().tolist()}
+            assert lines_named(loader.where(epoch, number)) == {owner[t] for t in tokens if t in owner}
+
+
+def test_of_many_lines_the_first_are_named() -> None:
+    loader = Loader(encoded([1] * 1500), CausalObjective(OURS), BatchConfig(tokens=4000), seed=0)
+    told = loader.where(0, 0)
+    assert told.startswith("Its batch is of the training text's lines 1, 2, 3, ")
+    assert told.endswith(" and 1,480 more")
+    pairs = Loader(encoded([2], [2]), PairsObjective(OURS, OURS), BatchConfig(tokens=8), seed=0)
+    assert pairs.where(0, 0) == "Its batch is of the training text's lines 1"
 
 
 @each_objective
@@ -294,7 +325,7 @@ def test_validation_gives_everything_once_and_always_alike(name: str) -> None:
     if name != "masked":
         assert labels == sum(LENGTHS) + len(LENGTHS)
     ranks = [list(loader(name, rank=rank, world=3).ordered()) for rank in range(3)]
-    united = Counter(row for own in ranks for batch in own for row in rows(batch))
+    united = Counter(row for own in ranks for batch in own for row in rows_learned(batch))
     assert united == Counter(row for batch in once for row in rows(batch))
 
 
@@ -352,12 +383,12 @@ def test_an_overlong_pair_is_a_batch_alone() -> None:
     assert sizes == [(1, 201), (2, 5)]
 
 
-def test_a_process_without_rows_has_no_batches() -> None:
+def test_a_process_without_rows_has_one_that_counts_for_nothing() -> None:
     steps = [
         list(Loader(encoded([3]), CausalObjective(OURS), CONFIG, seed=0, rank=r, world=2).epoch(0))
         for r in (0, 1)
     ]
-    assert [len(step) for (step,) in steps] == [1, 0]
+    assert [[len(rows_learned(batch)) for batch in step] for (step,) in steps] == [[1], [0]]
 
 
 def test_texts_without_sources_cannot_be_pairs() -> None:

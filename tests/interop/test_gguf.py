@@ -46,6 +46,7 @@ def test_there_and_back_is_the_same_model(shape: str, tmp_path: Path) -> None:
         assert torch.equal(tensor, weights_of(again.model)[name]), name
     tokenizer = back.tokenizers.target
     assert (tokenizer.kind, tokenizer.special) == ("bpe", byte_pairs().special)
+    assert tokenizer.vocab_size == byte_pairs().vocab_size
     assert tokenizer.encode_batch(LINES) == byte_pairs().encode_batch(LINES)
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from headway.errors import FolderError
+from headway.sealed_folder import settle
 from headway.training import checkpoint as checkpoint_module
 from headway.training.checkpoint import COUNTERS, Checkpoints
 from headway.training.optimizer import build_optimizer
@@ -284,6 +286,30 @@ def test_a_leftover_of_a_killed_write_is_no_checkpoint(shelf: Shelf) -> None:
     assert shelf.checkpoints.newest_whole() == 1
     shelf.save_at(2, 3)
     assert shelf.checkpoints.steps() == [2, 3]
+
+
+def test_a_full_disk_is_an_error_that_names_the_checkpoint(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the library that writes tensors finds it, it is no OSError."""
+
+    def full(*_: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(checkpoint_module, "save_file", full)
+    with pytest.raises(OSError, match=r"step-00000001: .*No space left"):
+        shelf.save_at(1)
+    assert names_in(shelf.checkpoints.folder) == []
+
+
+def test_killed_while_a_step_is_saved_again_its_first_save_is_found(shelf: Shelf) -> None:
+    """Between the two renames only the older one is there, under another name."""
+    shelf.save_at(1, 2)
+    place = shelf.checkpoints.path(2)
+    place.rename(place.with_name(f".{place.name}.77.old"))
+    settle(shelf.checkpoints.folder)
+    assert shelf.checkpoints.newest_whole() == 2
+    assert shelf.warnings == []
 
 
 def test_no_pickle_is_written(shelf: Shelf) -> None:

@@ -5,7 +5,13 @@ import threading
 
 import pytest
 
-from headway.training.interrupt import Interruption, interruption
+from headway.training.interrupt import (
+    Interruption,
+    TerminatedError,
+    exit_status,
+    interruption,
+    termination,
+)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -61,3 +67,37 @@ def test_outside_the_main_thread_it_stands_back() -> None:
     thread.join()
     assert len(found) == 1
     assert not found[0]
+
+
+def test_termination_acts_as_ctrl_c_does() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, termination():
+        signal.raise_signal(signal.SIGTERM)
+    assert exit_status(caught.value) == 143
+    assert exit_status(KeyboardInterrupt()) == 130
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_second_termination_ends_the_process() -> None:
+    with termination():
+        with pytest.raises(TerminatedError):
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_after_one_that_was_noted_termination_acts() -> None:
+    with pytest.raises(TerminatedError), termination(), interruption() as asked:
+        signal.raise_signal(signal.SIGTERM)
+        assert asked
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_who_has_a_handler_keeps_it() -> None:
+    acted: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: acted.append(number))
+    try:
+        with termination():
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert acted == [signal.SIGTERM, signal.SIGTERM]

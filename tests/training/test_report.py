@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,32 @@ def test_foreign_lines_do_not_stop_a_run(tmp_path: Path, line: str) -> None:
     (tmp_path / "metrics.jsonl").write_text(f"{good}\n{line}\n", "utf-8")
     MetricsFile(tmp_path, every=1, resumed_at=5)
     assert lines(tmp_path / "metrics.jsonl") == [{"step": 1}]
+
+
+def test_what_was_logged_is_never_lost_while_lines_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may be killed at any moment, or find the disk full."""
+    before = '{"step": 1}\n{"step": 2}\n{"step": 3}\n'
+    (tmp_path / "metrics.jsonl").write_text(before, "utf-8")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"metrics\.jsonl"):
+            MetricsFile(tmp_path, every=1, resumed_at=2)
+    assert (tmp_path / "metrics.jsonl").read_text("utf-8") == before
+    MetricsFile(tmp_path, every=1, resumed_at=2)
+    assert lines(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_a_line_that_was_cut_in_a_character_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "samples.jsonl").write_bytes('{"step": 1}\n{"step": 1, "source": "ä'.encode()[:-1])
+    MetricsFile(tmp_path, every=1, resumed_at=2)
+    assert lines(tmp_path / "samples.jsonl") == [{"step": 1}]
 
 
 def test_plain_lines_go_to_the_error_stream(

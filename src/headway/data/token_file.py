@@ -163,6 +163,8 @@ class TokenWriter:
                 for column in self._columns.values():
                     column.seek(0)
                     shutil.copyfileobj(column, file, _BLOCK)
+                file.flush()
+                os.fsync(file.fileno())  # its name must not reach the disk before it
             self._part.replace(self.path)
         finally:
             self._part.unlink(missing_ok=True)

@@ -108,6 +108,10 @@ def read_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
         raise FolderError(
             f"tokenizer.ggml.token_type: {len(tokens)} numbers are expected, one for each token"
         )
+    used = size = len(tokens)
+    while used and kinds[used - 1] == UNUSED:  # room in the model alone
+        used -= 1
+    tokens = tokens[:used]
     vocabulary = {token: index for index, token in enumerate(tokens)}
     if len(vocabulary) < len(tokens):
         twice = next(token for index, token in enumerate(tokens) if vocabulary[token] != index)
@@ -117,7 +121,7 @@ def read_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
         if not blank or not {first, second, first + second} <= vocabulary.keys():
             raise FolderError(f"tokenizer.ggml.merges: {merge!r} does not join two tokens to another")
     content = _content(known[pre], vocabulary, merges, kinds)
-    return Tokenizer(json.dumps(content, ensure_ascii=False), _special(settings, len(tokens), pre))
+    return Tokenizer(json.dumps(content, ensure_ascii=False), _special(settings, size, pre))
 
 
 def _name_of(content: Json) -> str:

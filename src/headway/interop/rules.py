@@ -75,7 +75,7 @@ ALL_KEY_HEADS = Rule(
 EQUAL_SIZES = Rule(
     lambda config: config.d_key == config.d_value,
     "its keys and values are of one size",
-    "model.attention.d_value=none",
+    "model.attention.d_key=none model.attention.d_value=none",
 )
 HEADS_FILL_MODEL = Rule(
     lambda config: config.d_key == config.d_value == config.d_model / config.attention.num_heads,

@@ -5,6 +5,9 @@ fully_shard do the rest.
 """
 
 import os
+import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +18,21 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-PATIENCE = timedelta(hours=6)
-"""How long processes wait for the first one, which prepares the text for all; a dead one is seen at once."""
+PATIENCE = timedelta(hours=24)
+"""How long processes wait for one that works for all, which may prepare much text, as long as it lives."""
+
+SILENCE = timedelta(minutes=2)
+"""How long nothing may be heard of a process; one that ends is noticed at once."""
+
+BEAT = 2.0
+"""Seconds between two signs of life."""
+
+
+LOST = (
+    "error: the other processes are gone or cannot be reached; the same command goes on from the last whole "
+    "checkpoint once they can"
+)
+EXIT_LOST = 2
 
 
 @dataclass(frozen=True)
@@ -102,6 +118,43 @@ def joined() -> Iterator[Ranks]:
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size())
+        with _signs_of_life():
+            yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def _signs_of_life() -> Iterator[None]:
+    """Inside the block all processes tell each other that they live, whatever they do; it ends for all at once.
+
+    Where one is heard no more, the others end, since nothing else would end their waiting for it.
+    """
+    group = dist.new_group(backend="gloo", timeout=SILENCE)
+    done, failed = threading.Event(), threading.Event()
+    thread = threading.Thread(target=_beat, args=(group, done, failed), daemon=True)
+    thread.start()
+    try:
+        yield
+    except BaseException:
+        failed.set()  # the others notice that this process leaves
+        raise
+    finally:
+        done.set()
+        thread.join()
+
+
+def _beat(group: dist.ProcessGroup, done: threading.Event, failed: threading.Event) -> None:
+    """Exchange signs of life until all are done, or this process has failed."""
+    while not failed.is_set():
+        leaving = torch.tensor([done.is_set()], dtype=torch.int64)
+        try:
+            dist.all_reduce(leaving, group=group)
+        except RuntimeError as error:
+            if not failed.is_set():
+                print(f"{LOST} ({str(error).splitlines()[0]})", file=sys.stderr, flush=True)
+                os._exit(EXIT_LOST)
+            return
+        if int(leaving) == dist.get_world_size(group):
+            return
+        done.wait(BEAT) if not done.is_set() else time.sleep(BEAT / 20)
