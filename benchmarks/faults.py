@@ -60,7 +60,7 @@ def killed_at_an_operation(ground: Ground, objective: str) -> None:
 
 
 PLACES = {
-    "while text is encoded": ("headway.data.prepare:example_hash", 60),
+    "while text is encoded": ("headway.data.token_file:TokenWriter.add", 60),
     "in a step": ("headway.training.step:token_loss", 30),
     "in validation": ("headway.trainer:token_loss", 4),
     "while samples are made": ("headway.trainer:held_out_samples", 2),
@@ -121,7 +121,7 @@ def really_full(ground: Ground, objective: str) -> None:
 
 
 def really_read_only(ground: Ground, objective: str) -> None:
-    """A run that was killed is gone on with on a disk that cannot be written to, and once more when it can."""
+    """A run that was killed is gone on with where nothing can be written, and once more when it can."""
     with small_disk(ground.folder / f"disk-{ground.count}", "64m") as disk:
         trial = ground.trial(objective, disk)
         trial_log_outside(trial)
@@ -204,15 +204,15 @@ def a_rank_killed(ground: Ground, objective: str) -> None:
     ends = []
     for hurt in (False, True):
         trial = ground.trial(objective)
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=2"]
-        command = [*torchrun, "--master-port=0", "-m", "headway", *trial.first]
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        command = [*torchrun, "--max-restarts=2", "-m", "headway", *trial.first, LONGER]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         with (trial.place / "log").open("wb") as log:
             parent = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
             if hurt:
                 wait_for_a_save(trial.run, ground.chance.randint(1, 3))
                 os.kill(ground.chance.choice(children_of(parent.pid)), signal.SIGKILL)
-            status = parent.wait(timeout=PATIENCE_OF_RANKS)
+            status = waited_for(parent)
         said = (trial.place / "log").read_text("utf-8", errors="replace")
         lost_unless(status == 0, f"torchrun ended with {status}: {said[-2000:]}")
         lost_unless(not hurt or "going on from step" in said, f"it was not started again: {said[-2000:]}")
@@ -221,6 +221,17 @@ def a_rank_killed(ground: Ground, objective: str) -> None:
 
 
 PATIENCE_OF_RANKS = 300
+LONGER = "stop.steps=100"
+"""So that there is time to kill one."""
+
+
+def waited_for(parent: "subprocess.Popen[bytes]") -> int:
+    try:
+        return parent.wait(timeout=PATIENCE_OF_RANKS)
+    except subprocess.TimeoutExpired:
+        parent.terminate()  # it ends those that it started
+        parent.wait()
+        raise
 
 
 def wait_for_a_save(run: Path, count: int) -> None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -179,10 +180,11 @@ def hurt(wound: Wound, count: Path) -> None:
 
 
 def hurt_calls(wound: Wound) -> None:
-    """Of a function that is named by its module, as in `headway.trainer:token_loss`."""
+    """Of a function named by its module, as in `headway.trainer:token_loss`, or of a method."""
     place, _, name = wound.at.partition(":")
-    module = importlib.import_module(place)
-    function: Callable[..., Any] = getattr(module, name)
+    *inside, name = name.split(".")
+    owner = reduce(getattr, inside, importlib.import_module(place))
+    function: Callable[..., Any] = getattr(owner, name)
     calls = iter(range(1, 1 << 60))
 
     def wrapped(*some: Any, **named: Any) -> Any:
@@ -190,7 +192,7 @@ def hurt_calls(wound: Wound) -> None:
             strike(wound.how, name, some)
         return function(*some, **named)
 
-    setattr(module, name, wrapped)
+    setattr(owner, name, wrapped)
 
 
 def strike(how: str, event: str, arguments: tuple[Any, ...]) -> None:

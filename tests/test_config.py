@@ -1,6 +1,7 @@
 """Config: strict reading, overrides, and text that reads back as the same thing."""
 
 import math
+import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from headway.config import apply_overrides, from_table, read_config, read_toml, table_of
 from headway.errors import RecipeError
 from headway.model.config import TransformerConfig
+from headway.recipe import read_recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,3 +196,43 @@ def test_what_is_none_is_left_out() -> None:
     assert "label" not in written
     assert "other" not in written
     assert "inner" in written
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a" * 1_000_000 + b" = 1", "unknown key 'aaaa"),
+        (b"a" * 10_000_000, "is larger than 4,194,304 bytes"),
+        (b"seed = " + b"9" * 1_000_000, "Exceeds the limit"),
+        (b"seed = 0x" + b"f" * 1_000_000, "seed: has more than 100 digits"),
+        (b"seed = " + b"[" * 1_000_000, "recursion"),
+        (b"seed" + b".a" * 1_000_000 + b" = 1", "a key has more than 50 parts"),
+        (b"[seed" + b" . 'a.b'" * 100_000 + b"]", "a key has more than 50 parts"),
+        (b"seed = 1\nseed = 2", "overwrite"),
+        (b'preset = "\\ud800"', "is not TOML"),
+        (b"\xff\xfe", "is not TOML"),
+    ],
+)
+def test_absurd_files_are_refused_at_once(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=said) as caught:
+        read_recipe(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 9999, "0x" + "9" * 9999, "[" * 9999, "nan", "\udcff", "{a" + ".a" * 9999]
+)
+def test_absurd_overrides_are_refused(value: str) -> None:
+    with pytest.raises(RecipeError, match="seed"):
+        read_recipe("causal", [f"seed={value}"], {"data": {"train": ["text.txt"]}})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_recipe_is_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "recipe.toml")
+    for path in (tmp_path / "recipe.toml", Path("/dev/zero")):
+        with pytest.raises(RecipeError, match="is no file but a device or a named pipe"):
+            read_recipe(path)

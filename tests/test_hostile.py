@@ -87,6 +87,10 @@ def damaged(content: bytes) -> Iterator[tuple[str, bytes]]:
     yield "a pickle", b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R."
 
 
+HARMLESS = ("manifest.json: cut by a byte",)
+"""Accidents to the white space at the end."""
+
+
 def try_accidents(
     folder: Path, names: list[str], open_it: Callable[[Path], object], harmless: tuple[str, ...] = ()
 ) -> int:
@@ -127,7 +131,7 @@ def test_every_accident_to_a_model_folder_is_seen(tmp_path: Path) -> None:
     names = sorted(path.name for path in folder.iterdir())
     assert len(names) == 5
     names.remove("README.md")
-    assert try_accidents(folder, names, load_bundle, harmless_in_manifest(folder)) > 70
+    assert try_accidents(folder, names, load_bundle, HARMLESS) > 70
     for _, damage in damaged(b"# Card\n"):
         (folder / "README.md").write_bytes(damage)
         load_bundle(folder)
@@ -137,17 +141,11 @@ def test_every_accident_to_a_checkpoint_is_seen(tmp_path: Path) -> None:
     folder = small_checkpoint(tmp_path / "checkpoints")
     names = sorted(path.name for path in folder.iterdir())
     assert len(names) == 4
-    assert try_accidents(folder, names, check, harmless_in_manifest(folder)) > 70
+    assert try_accidents(folder, names, check, HARMLESS) > 70
     (folder / names[0]).write_bytes(b"")
     warned: list[str] = []
     assert Checkpoints(folder.parent, 2, warned.append).newest_whole() is None
     assert names[0] in warned[0]
-
-
-def harmless_in_manifest(folder: Path) -> tuple[str, ...]:
-    """Accidents to the white space at the manifest's end."""
-    del folder
-    return ("manifest.json: cut by a byte",)
 
 
 def test_a_checkpoint_must_list_what_it_needs(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ def test_the_precision_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monk
     """Other load on the machine later would say otherwise."""
     monkeypatch.setattr(trainer, "choose_precision", lambda *_: "bfloat16")
     run = train_tiny(KIND, tmp_path, 10, *SHORT).folder
+    weights = (run.model / "model.safetensors").read_bytes()
     shutil.rmtree(run.model)
     shutil.rmtree(max(run.checkpoints.iterdir()))
 
@@ -134,7 +135,7 @@ def test_the_precision_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(trainer, "choose_precision", again)
     told = go_on(run.path)
     assert [line for line in told if line.endswith("bfloat16")]
-    assert run.is_finished
+    assert (run.model / "model.safetensors").read_bytes() == weights, "bit for bit in bfloat16 too"
 
 
 def test_a_run_that_diverged_leaves_the_batch_and_the_last_good_state(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import stat
 import tomllib
 from collections import Counter
@@ -18,8 +19,10 @@ from headway.errors import RecipeError, did_you_mean, shown
 T = TypeVar("T")
 Table = dict[str, Any]
 
-LARGEST_FILE = 2**20
-"""Bytes of a TOML file; what is larger is not read at all."""
+LARGEST_FILE = 2**22
+"""Bytes of a TOML file, which may list many files; what is larger is not read at all."""
+DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""", re.ASCII)
+"""Names with so many dots, for which the library takes time that grows with the square of their number."""
 LARGEST_INTEGER = 10**100
 """Beyond it a number is not even written into a message."""
 DESCRIPTORS = (Path("/dev/fd"), Path("/proc/self/fd"))
@@ -38,9 +41,16 @@ def read_toml(path: Path) -> Table:
     if len(content) > LARGEST_FILE:
         raise RecipeError(f"{path}: is larger than {LARGEST_FILE:,} bytes, and no recipe is")
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
+        return _toml(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise RecipeError(f"{path}: is not TOML: {error}") from error
+
+
+def _toml(text: str) -> Table:
+    """Raises ValueError or RecursionError."""
+    if DEEP_KEY.search(text):
+        raise ValueError("a key has more than 50 parts")
+    return tomllib.loads(text)
 
 
 def may_be_read(path: Path) -> bool:
@@ -98,26 +108,25 @@ def apply_overrides(kind: type, table: Mapping[str, Any], overrides: Sequence[st
     """
     result = dict(table)
     for override in overrides:
+        typed = shown(override, 200)
+        if any("\ud800" <= sign <= "\udfff" for sign in override):
+            raise RecipeError(f"override {typed}: is not UTF-8")
         key, equals, text = override.partition("=")
         *groups, name = key.strip().split(".")
         if not equals:
-            raise RecipeError(f"override {override!r}: write key=value, as in group.key=1")
+            raise RecipeError(f"override {typed}: write key=value, as in group.key=1")
         inner, here = kind, result
         for depth, group in enumerate(groups):
             inside = _dataclass_in(_hints_of(inner).get(group))
             if inside is None:
-                _refuse_unknown_keys(inner, {group: None}, tuple(groups[:depth]), f"override {override!r}: ")
-                raise RecipeError(
-                    f"override {override!r}: {'.'.join(groups[: depth + 1])} has no keys inside"
-                )
+                _refuse_unknown_keys(inner, {group: None}, tuple(groups[:depth]), f"override {typed}: ")
+                raise RecipeError(f"override {typed}: {'.'.join(groups[: depth + 1])} has no keys inside")
             inner = inside
             below = here.get(group, {})
             if not isinstance(below, Mapping):
-                raise RecipeError(
-                    f"override {override!r}: {group} = {below!r} is there, where a table is right"
-                )
+                raise RecipeError(f"override {typed}: {group} = {below!r} is there, where a table is right")
             here[group] = here = dict(below)
-        _refuse_unknown_keys(inner, {name: None}, tuple(groups), f"override {override!r}: ")
+        _refuse_unknown_keys(inner, {name: None}, tuple(groups), f"override {typed}: ")
         here[name] = _override_value(text.strip(), _hints_of(inner)[name])
     return result
 
@@ -179,7 +188,7 @@ def _override_value(text: str, annotation: Any) -> Any:
     if text == "none" and NoneType in alternatives:
         return None
     try:
-        read = tomllib.loads(f"value = {text}")
+        read = _toml(f"value = {text}")
     except (ValueError, RecursionError):
         read = {"value": text}
     value = read["value"] if len(read) == 1 else text
@@ -208,6 +217,8 @@ def _problem(kind: type, error: ValidationError) -> str:
             break  # pydantic's name of a member of a union
     if found["type"] == "missing":
         return f"{key} is missing; {_right(annotation)} is needed"
+    if found["type"] == "json_invalid":  # half a character, or nested too deeply
+        return str(found["ctx"]["error"])
     if found["type"] in ("value_error", "assertion_error"):
         reason = str(found["ctx"]["error"])
         return f"{key}: {reason}" if key else reason

@@ -1,18 +1,20 @@
 """Models to other programs and from them: `headway.export` and `headway.import_model`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from headway.api import Pipeline
 from headway.bundle import Bundle, load_bundle, save_bundle
 from headway.data.token_file import TokenFile
-from headway.errors import DataError, UserError
+from headway.errors import DataError, FolderError, UserError
 from headway.interop.exporters import export_bundle
 from headway.interop.foreign_models import read_foreign
 from headway.interop.place import refuse_taken
-from headway.interop.proof import Proof, Texts, generated_texts
+from headway.interop.proof import Proof, Texts, generated_texts, prove
 from headway.run_folder import RunFolder, model_folder
+
+Say = Callable[[str], None]
 
 LINES = 256
 """Lines that a proof chooses from."""
@@ -49,16 +51,20 @@ def default_place(model: Path, to: str) -> Path:
     return model.with_name(f"{model.name}-{to}")
 
 
-def import_model(folder: Path | str, out: Path | str) -> Pipeline:
+def import_model(folder: Path | str, out: Path | str, say: Say = lambda _: None) -> Pipeline:
     """Reads another program's model, writes it as a model folder to `out`, and gives it ready to use.
 
     A folder of `transformers`, or a GGUF file. Raises FolderError naming the file, tensor or setting that is
-    wrong or that no model here can hold; then nothing is written.
+    wrong or that no model here can hold; then nothing is written. What `transformers`, where it is installed,
+    computes on the same text is compared and told to `say`, a line at a time; other numbers are refused.
     """
     folder, out = Path(folder), Path(out)
     refuse_taken(out)
     bundle = read_foreign(folder)
-    save_bundle(bundle, out, _card(bundle, folder, out))
+    compared = _compared(bundle, folder)
+    for line in compared:
+        say(line)
+    save_bundle(bundle, out, _card(bundle, folder, out, compared))
     return Pipeline(bundle)
 
 
@@ -91,8 +97,12 @@ def _samples(run: RunFolder) -> list[str]:
     path = run.path / "samples.jsonl"
     if not path.is_file():
         return []
-    lines = path.read_text("utf-8").splitlines()
-    return list(dict.fromkeys(str(each["source"]) for each in map(json.loads, lines) if "source" in each))
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    try:
+        told = [each["source"] for each in map(json.loads, lines) if "source" in each]
+    except (ValueError, TypeError, RecursionError):  # a line that was not written to its end
+        return []
+    return list(dict.fromkeys(map(str, told)))
 
 
 def _given(text: Path | str | Sequence[str]) -> Texts:
@@ -109,9 +119,26 @@ def _given(text: Path | str | Sequence[str]) -> Texts:
     return Texts([line.split("\t")[0] for line in lines], f"lines of {path.name}")
 
 
-def _card(bundle: Bundle, folder: Path, out: Path) -> str:
+def _compared(bundle: Bundle, folder: Path) -> list[str]:
+    """What `transformers` makes of the same folder and text, a line each, or why it was not asked."""
+    if folder.is_file():
+        return []
+    from headway.interop.transformers_model import TransformersModel
+
+    try:
+        other = TransformersModel(folder, bundle.architecture)
+    except UserError as error:
+        return [f"not compared: {error}"]
+    proof = prove(bundle, other, generated_texts(bundle), written=False)
+    if not proof.difference <= proof.demand.difference:
+        raise FolderError(f"{folder}: computes other numbers there than here: {'; '.join(proof.failures)}")
+    return proof.lines()
+
+
+def _card(bundle: Bundle, folder: Path, out: Path, compared: Sequence[str]) -> str:
     parameters = sum(p.numel() for p in bundle.model.parameters())
     return (
         f"# {out.name}\n\nA Transformer ({bundle.architecture}) of {parameters:,} parameters, imported from "
-        f"{folder.name}.\n\nVocabulary: {bundle.tokenizers.target.vocab_size:,} tokens.\n"
+        f"{folder.name}.\n\nVocabulary: {bundle.tokenizers.target.vocab_size:,} tokens.\n\n"
+        + "".join(f"- {line}\n" for line in compared)
     )

@@ -85,7 +85,8 @@ def _start(
     """Train in a folder of that name; processes that were launched anew go on where they were."""
     if ranks.world > 1 and "-" in (*recipe.data.train, *recipe.data.valid):
         raise UserError("data.train: several processes cannot share standard input; give files")
-    before = ranks.first_says(_started_before(name, wish.out) if is_restarted() else None)
+    restarted = ranks.sum([is_restarted()])[0] > 0  # on one machine at least
+    before = ranks.first_says(_started_before(name, wish.out) if restarted else None)
     if before is not None:
         return go_on(before, say, ranks)
     folder: Path = ranks.first_says(wish.out or free_folder(name))

@@ -198,3 +198,26 @@ def test_reading_is_lazy(tmp_path: Path) -> None:
 def test_settings_that_cannot_be_followed_are_named(wrong: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match=f"data.{next(iter(wrong))} = "):
         DataConfig(train=("a",), **wrong)  # type: ignore[arg-type]
+
+
+def test_a_document_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headway.data.corpus.LARGEST_DOCUMENT", 1000)
+    text = "one\n\n" + "two\n" * 500
+    for layout in ("documents", "file"):
+        with pytest.raises(DataError, match=r"a\.txt, line 2\d\d: a document has more than 1,000 characters"):
+            read(tmp_path, {"a.txt": text}, pairs=False, layout=layout, max_characters=100)
+    records, _ = read(tmp_path, {"a.txt": text}, pairs=False, layout="lines", max_characters=100)
+    assert len(records) == 501
+
+
+def test_json_that_can_be_read_in_two_ways_is_a_bad_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    for line, said in (
+        ('{"text": "a", "text": "b"}', "the key 'text' stands twice"),
+        ('{"text": ' + "[" * 500 + "]" * 500 + "}", "field 'text' is no text: a list"),
+        ('{"text": ' + "[" * 40_000, "no JSON"),
+        ('{"text": ' + "9" * 40_000 + "}", "no JSON: Exceeds the limit"),
+    ):
+        path.write_text(line)
+        with pytest.raises(DataError, match=said):
+            list(read_records(DataConfig(train=("a",)), [str(path)], pairs=False))

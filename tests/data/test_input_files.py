@@ -6,6 +6,8 @@ import lzma
 import os
 import random
 import sys
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from headway.errors import DataError
 
 PACK = {
     ".gz": gzip.compress,
-    ".xz": lzma.compress,
+    ".xz": lambda data: lzma.compress(data, preset=0),
     ".zst": lambda data: zstandard.ZstdCompressor().compress(data),
     "": bytes,
 }
@@ -63,6 +65,58 @@ def test_an_archive_cut_short_or_foreign_is_refused(suffix: str, tmp_path: Path)
         file = written(tmp_path, content, f"text{suffix}")
         with pytest.raises(DataError, match="damaged, cut short"):
             list(read_lines(file, len(noise)))
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_a_line_without_end_is_refused_in_bounded_memory(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headway.data.input_files.LONGEST_LINE", 1 << 25)
+    file = written(tmp_path, PACK[suffix](b"short\n" + bytes(1 << 27)), f"text{suffix}")
+    tracemalloc.start()
+    try:
+        lines = read_lines(file, 1000)
+        assert next(lines).text == "short\n"
+        assert "overlong line" in next(lines).fault, "told before its end is looked for"
+        with pytest.raises(DataError, match="line 2: the line has no end within 33,554,432 bytes"):
+            next(lines)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26, "half of what is packed"
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_archive_that_needs_much_memory_is_refused(tmp_path: Path) -> None:
+    raw = bytearray(lzma.compress(b"text", preset=0))
+    place = raw.index(bytes([0x21, 0x01])) + 2  # LZMA2, one byte of settings: the size of its dictionary
+    raw[place] = 37  # 1 GiB
+    head = bytes(raw[12:20])
+    raw[20:24] = zlib.crc32(head).to_bytes(4, "little")
+    file = written(tmp_path, bytes(raw), "text.xz")
+    with pytest.raises(DataError, match="Memory usage limit"):
+        list(read_lines(file, 9))
+
+
+def test_an_xz_file_may_be_filled_up_with_zeros_but_with_nothing_else(tmp_path: Path) -> None:
+    packed = lzma.compress(b"a\n")
+    for more in (bytes(8), bytes(4096) + packed):
+        assert next(read_lines(written(tmp_path, packed + more, "text.xz"), 9)).text == "a\n"
+        assert list(read_lines(written(tmp_path, packed + more, "text.xz"), 9))
+    with pytest.raises(DataError, match="damaged, cut short"):
+        list(read_lines(written(tmp_path, packed + b"more", "text.xz"), 9))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_what_has_no_end_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    for name in (f"{tmp_path}/pipe.txt", f"{tmp_path}/*.txt", "/dev/zero"):
+        with pytest.raises(DataError, match="is no file but a device or a named pipe"):
+            input_files([name])
+
+
+def test_names_that_no_file_has_are_refused() -> None:
+    for name in ("~nosuchuser/text.txt", "x" * 5000, "a\0b", "a\udcff"):
+        with pytest.raises(DataError):
+            input_files([name])
 
 
 def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import re
 from collections import Counter
 
 import numpy as np
@@ -221,31 +220,6 @@ def test_a_global_batch_is_the_union_of_all_shares(name: str, world: int, accumu
         assert [row for part in parts for batch in part for row in rows_learned(batch)] == rows(whole)
         sizes = [sum(len(rows_learned(batch)) for batch in part) for part in parts]
         assert max(sizes) - min(sizes) <= 1
-
-
-def lines_named(told: str) -> set[int]:
-    return {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?=, |$)", told)}
-
-
-@pytest.mark.parametrize("lengths", [[3, 2, 4, 1, 5, 30, 2], [50, 1, 1]])
-def test_where_names_the_lines_of_a_batch_and_no_others(lengths: list[int]) -> None:
-    """Each token is another, so what a batch predicts says which texts it is of."""
-    texts = encoded(lengths)
-    owner = {int(token): line for line, ids in enumerate(texts.targets, 1) for token in ids}
-    loader = Loader(texts, CausalObjective(OURS), BatchConfig(tokens=16, context=8), seed=3)
-    for epoch in (0, 1):
-        for number, [batch] in enumerate(loader.epoch(epoch)):
-            tokens = {*batch.inputs.ids.flatten().tolist(), *batch.labels.flatten().tolist()}
-            assert lines_named(loader.where(epoch, number)) == {owner[t] for t in tokens if t in owner}
-
-
-def test_of_many_lines_the_first_are_named() -> None:
-    loader = Loader(encoded([1] * 1500), CausalObjective(OURS), BatchConfig(tokens=4000), seed=0)
-    told = loader.where(0, 0)
-    assert told.startswith("Its batch is of the training text's lines 1, 2, 3, ")
-    assert told.endswith(" and 1,480 more")
-    pairs = Loader(encoded([2], [2]), PairsObjective(OURS, OURS), BatchConfig(tokens=8), seed=0)
-    assert pairs.where(0, 0) == "Its batch is of the training text's lines 1"
 
 
 @each_objective

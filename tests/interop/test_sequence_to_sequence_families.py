@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -15,11 +15,11 @@ from headway.interop.families.blenderbot import BLENDERBOT
 from headway.interop.families.marian import MARIAN
 from headway.interop.families.mbart import MBART
 from headway.interop.families.pegasus import PEGASUS
-from headway.interop.families.t5 import T5
+from headway.interop.families.t5 import FEED_FORWARDS, T5, THEIR_FEED_FORWARDS
 from headway.interop.family import Family
 from headway.interop.weights import load_weights, weights_of
 from headway.model.architectures import build
-from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
+from headway.model.config import Activation, AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 from tests.interop.theirs import exported, roughen, written
 
 transformers = pytest.importorskip("transformers")
@@ -180,6 +180,11 @@ def test_theirs_computes_what_ours_does_and_comes_back(
     settings = json.loads((tmp_path / "config.json").read_text("utf-8"))
     back = imported_pairs(family, settings, family.export_weights(config, weights_of(model)))
     assert worst(back, other) < 1e-5
+
+
+def test_every_feed_forward_of_ours_has_a_name_that_is_read_back() -> None:
+    assert {THEIR_FEED_FORWARDS[theirs] for theirs in FEED_FORWARDS.values()} == set(get_args(Activation))
+    assert all(THEIR_FEED_FORWARDS[theirs] == name for name, theirs in FEED_FORWARDS.items())
 
 
 @pytest.mark.parametrize(

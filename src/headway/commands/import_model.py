@@ -28,7 +28,7 @@ def import_model(
     from headway.run import say_on_stderr
 
     place = out or Path("models") / (folder.stem if folder.is_file() else folder.resolve().name)
-    pipeline = run_import(folder, place)
+    pipeline = run_import(folder, place, put)
     parameters = sum(p.numel() for p in pipeline.bundle.model.parameters())
     put(f"{pipeline.architecture}, {parameters:,} parameters")
     say_on_stderr(f"the model is in {place}. Use it with: headway predict {place}")

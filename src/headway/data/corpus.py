@@ -322,8 +322,9 @@ def _object(text: str) -> dict[str, object]:
 
 
 def _as_written(value: object) -> str:
-    kinds = {dict: "an object", list: "a list"}
-    return kinds.get(type(value)) or json.dumps(value)[:40]
+    if isinstance(value, dict | list):  # which may be nested too deeply to be written
+        return "an object" if isinstance(value, dict) else "a list"
+    return json.dumps(value)[:40]
 
 
 def _field(held: dict[str, object], name: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int64, Integer
 
 from headway.data.keyed_random import Draw, keyed_order
-from headway.data.packing import Pieces, best_fit
+from headway.data.packing import Pieces, best_fit, narrow
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class EpochPlan:
     """Pieces in the order of their rows, rows in the order of their length, batches as runs of rows."""
 
     pieces: Pieces
-    row_starts: Int64[np.ndarray, " row_bounds"]
+    row_starts: Integer[np.ndarray, " row_bounds"]
     """Row r holds the pieces from `row_starts[r]` up to `row_starts[r + 1]`."""
     batch_starts: Int64[np.ndarray, " batch_bounds"]
     """Run b holds the rows from `batch_starts[b]` up to `batch_starts[b + 1]`."""
@@ -42,15 +42,16 @@ class Planning:
     capacity: int
     shuffle: tuple[int, int] | None
 
-    def plan(self, pieces: Pieces, *widths: Int64[np.ndarray, " p"]) -> EpochPlan:
+    def plan(self, pieces: Pieces, *widths: Integer[np.ndarray, " p"]) -> EpochPlan:
         """Batches of rows of like length; `widths` are those of the target and perhaps of the source."""
+        widths = tuple(narrow(side) for side in widths)
         if self.shuffle is not None:
-            order = keyed_order(*self.shuffle, Draw.EXAMPLE_ORDER, len(pieces.examples))
+            order = narrow(keyed_order(*self.shuffle, Draw.EXAMPLE_ORDER, len(pieces.examples)))
             pieces, widths = pieces.take(order), tuple(side[order] for side in widths)
         counts = None
         if self.capacity:
-            row_of = best_fit(_widest(widths), self.capacity)
-            order = np.argsort(row_of, kind="stable")
+            row_of = narrow(best_fit(_widest(widths), self.capacity))
+            order = narrow(np.argsort(row_of, kind="stable"))
             counts = np.bincount(row_of)
             firsts = np.cumsum(counts) - counts
             pieces = pieces.take(order)
@@ -59,10 +60,10 @@ class Planning:
         by_length = _by_length(widths, counts)
         costs = _widest(widths)[by_length]
         if counts is None:
-            pieces, row_starts = pieces.take(by_length), np.arange(len(costs) + 1)
+            pieces, row_starts = pieces.take(by_length), narrow(np.arange(len(costs) + 1))
         else:
             firsts, counts = (np.cumsum(counts) - counts)[by_length], counts[by_length]
-            row_starts = np.concatenate(([0], np.cumsum(counts)))
+            row_starts = narrow(np.concatenate(([0], np.cumsum(counts))))
             within = np.arange(row_starts[-1]) - np.repeat(row_starts[:-1], counts)
             pieces = pieces.take(np.repeat(firsts, counts) + within)
         batch_starts = runs_under_budget(costs, self.budget)
@@ -89,20 +90,20 @@ def runs_under_budget(costs: Integer[np.ndarray, " n"], budget: int) -> Int64[np
     return np.array(starts, dtype=np.int64)
 
 
-def _widest(widths: tuple[Int64[np.ndarray, " n"], ...]) -> Int64[np.ndarray, " n"]:
+def _widest(widths: tuple[Integer[np.ndarray, " n"], ...]) -> Integer[np.ndarray, " n"]:
     return widths[0] if len(widths) == 1 else np.maximum(*widths)
 
 
 def _by_length(
-    widths: tuple[Int64[np.ndarray, " n"], ...], counts: Int64[np.ndarray, " n"] | None
-) -> Int64[np.ndarray, " n"]:
+    widths: tuple[Integer[np.ndarray, " n"], ...], counts: Int64[np.ndarray, " n"] | None
+) -> Integer[np.ndarray, " n"]:
     """An order in which neighbours have like widths; equals stay in the order they come in.
 
     Rows of one piece stand before packed ones, for their batches need no segments. Then the longer side
     decides, which is what the budget counts. Among equals the target's lead over the source runs upwards,
     and downwards among the next, so that no step between neighbours is large on the shorter side either.
     """
-    key = _widest(widths)
+    key = _widest(widths).astype(np.int64)
     if counts is not None:
         key = key + (counts > 1) * (key.max() + 1)
     if len(widths) == 2:
@@ -110,4 +111,4 @@ def _by_length(
         up, down = lead - lead.min(), lead.max() - lead
         key = key * (up.max() + 1) + np.where(key % 2, up, down)
     # A narrow type sorts in linear time.
-    return np.argsort(key.astype(np.min_scalar_type(int(key.max()))), kind="stable")
+    return narrow(np.argsort(key.astype(np.min_scalar_type(int(key.max()))), kind="stable"))

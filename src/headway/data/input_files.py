@@ -29,7 +29,7 @@ LONGEST_LINE = 1 << 28
 """Bytes of a line that is passed over for being too long; one without end must not be followed for ever."""
 MOST_MEMORY = 1 << 28
 """Bytes that an .xz file may need to be unpacked; the strongest preset needs a quarter of it."""
-_SMALL_BLOCK = 1 << 10
+_SMALL_BLOCK = 1 << 9
 """Bytes unpacked at a time: what they hold is thousands of times as much at worst."""
 
 _MARK = b"\xef\xbb\xbf"

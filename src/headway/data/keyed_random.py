@@ -7,6 +7,8 @@ from jaxtyping import Float, Integer, UInt64
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _WORD = (1 << 64) - 1
+_BLOCK = 1 << 16
+"""How many numbers are drawn at a time, so that what lies between them and the key takes no memory."""
 
 
 class Draw(IntEnum):
@@ -43,7 +45,11 @@ def keyed_uniform(
 
 def keyed_order(seed: int, epoch: int, draw: Draw, count: int) -> Integer[np.ndarray, " n"]:
     """A random order of 0 … count-1."""
-    return np.argsort(keyed_bits(seed, epoch, draw, np.arange(count)), kind="stable")
+    bits = np.empty(count, dtype=np.uint64)
+    for start in range(0, count, _BLOCK):
+        some = np.arange(start, min(start + _BLOCK, count))
+        bits[start : start + _BLOCK] = keyed_bits(seed, epoch, draw, some)
+    return np.argsort(bits, kind="stable")
 
 
 def _mix(state: UInt64[np.ndarray, "..."], key: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:

@@ -13,7 +13,7 @@ from headway.batch import Batch
 from headway.data.epoch_plan import EpochPlan, Planning
 from headway.data.keyed_random import Draw, keyed_uniform
 from headway.data.objectives import Example, Objective
-from headway.data.packing import cut
+from headway.data.packing import cut, narrow
 from headway.errors import DataError, RecipeError, refuse_out_of_range
 
 LINES_SHOWN = 20
@@ -170,7 +170,7 @@ class Loader:
     def _make_plan(self, epoch: int | None) -> EpochPlan:
         """The plan of an epoch, or for None the fixed one of `ordered`."""
         config, objective = self.config, self.objective
-        predictions = self.text.lengths + objective.tail
+        predictions = narrow(self.text.lengths + objective.tail)
         packing = not objective.reads_source if config.packing is None else config.packing
         planning = Planning(
             budget=config.tokens,
@@ -184,8 +184,9 @@ class Loader:
         room = config.context - objective.frame
         first = None
         if epoch is not None:
-            key = np.arange(len(predictions))
-            first = 1 + (keyed_uniform(self.seed, epoch, Draw.CHUNK_BORDER, key) * room).astype(np.int64)
+            long = np.flatnonzero(predictions > room)
+            first = np.ones(len(predictions), dtype=np.int32)
+            first[long] += (keyed_uniform(self.seed, epoch, Draw.CHUNK_BORDER, long) * room).astype(np.int32)
         pieces = cut(predictions, room, first)
         return planning.plan(pieces, pieces.stops - pieces.starts + objective.frame)
 

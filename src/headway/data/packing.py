@@ -8,11 +8,14 @@ from jaxtyping import Int64, Integer
 
 
 class Pieces(NamedTuple):
-    """Which predictions, from `start` up to `stop`, of which example each piece makes."""
+    """Which predictions, from `start` up to `stop`, of which example each piece makes.
 
-    examples: Int64[np.ndarray, " p"]
-    starts: Int64[np.ndarray, " p"]
-    stops: Int64[np.ndarray, " p"]
+    Four bytes a number where that is enough, since there are as many as the text has examples.
+    """
+
+    examples: Integer[np.ndarray, " p"]
+    starts: Integer[np.ndarray, " p"]
+    stops: Integer[np.ndarray, " p"]
 
     def take(self, order: Integer[np.ndarray, " q"]) -> "Pieces":
         return Pieces(self.examples[order], self.starts[order], self.stops[order])
@@ -26,13 +29,28 @@ def cut(
     An example with room is one piece, an example without predictions none. A longer one has a first piece of
     `first` (1 … room) predictions, then full ones, then the rest; without `first` the first is full too.
     """
-    begin = np.where(predictions > room, room if first is None else first, predictions)
+    predictions = narrow(predictions)
+    begin = predictions
+    if len(predictions) and int(predictions.max()) > room:
+        begin = np.where(predictions > room, room if first is None else first, predictions)
     counts = (predictions > 0) - (begin - predictions) // room
-    owner = np.repeat(np.arange(len(predictions)), counts)
+    owner = np.repeat(np.arange(len(predictions), dtype=_index_type(len(predictions))), counts)
+    if len(owner) == len(predictions) and begin is predictions:
+        return Pieces(owner, np.zeros_like(predictions), predictions)
     number = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    stops = begin[owner] + number * room
-    starts = np.where(number > 0, stops - room, 0)
+    stops = narrow(begin[owner] + number * room)
+    starts = np.where(number > 0, stops - room, 0).astype(stops.dtype)
     return Pieces(owner, starts, np.minimum(stops, predictions[owner]))
+
+
+def narrow(numbers: Integer[np.ndarray, " n"]) -> Integer[np.ndarray, " n"]:
+    """The same numbers, none below 0, in four bytes each where that is enough for them."""
+    enough = not len(numbers) or int(numbers.max()) < 2**31
+    return numbers.astype(np.int32 if enough else np.int64, copy=False)
+
+
+def _index_type(count: int) -> type[np.int32] | type[np.int64]:
+    return np.int32 if count < 2**31 else np.int64
 
 
 def best_fit(widths: Integer[np.ndarray, " p"], capacity: int) -> Int64[np.ndarray, " p"]:

@@ -78,6 +78,12 @@ def _notes(bundle: Bundle, target: str) -> list[str]:
         notes.append(
             "A source longer than any in training is split here before it is read, and there it is not."
         )
+    repeats = bundle.meta.search.get("repetition_penalty", 1.0)
+    if repeats != 1:
+        notes.append(
+            f"A repetition penalty of {repeats} is the default here, a power of the probability of what the "
+            "text holds already; other programs change logits instead, and the folder asks for none."
+        )
     kind = bundle.config.positions.kind
     if kind in ("sinusoidal", "learned") and target == "transformers":
         notes.append(f"It reads at most {bundle.config.positions.max_length:,} tokens at once.")

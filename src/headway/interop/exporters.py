@@ -57,7 +57,8 @@ def _transformers(bundle: Bundle, folder: Path, _: Type) -> Written:
     from headway.interop.huggingface import write_transformers
     from headway.interop.transformers_model import TransformersModel
 
-    return Written(TransformersModel(folder, write_transformers(bundle, folder)))
+    write_transformers(bundle, folder)
+    return Written(TransformersModel(folder, bundle.architecture))
 
 
 def _ctranslate2(bundle: Bundle, folder: Path, type: Type) -> Written:

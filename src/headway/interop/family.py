@@ -1,10 +1,11 @@
 """What a family of another library's models is: rules, a config map and a name map."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from headway.errors import FolderError
+from headway.errors import FolderError, shown
 from headway.interop.reparametrise import Rewrite
 from headway.interop.weights import Entry, Weights, to_ours, to_theirs, weights_of
 from headway.model.architectures import CausalLM, EncoderDecoder, MaskedLM
@@ -93,6 +94,10 @@ HARMLESS = frozenset((
 # fmt: on
 
 
+LARGEST_NUMBER = 10**300
+"""As much as a float holds, about."""
+
+
 class Reader:
     """Reads their settings, each once; what nobody asked for is refused at the end."""
 
@@ -112,9 +117,13 @@ class Reader:
             return default
         number = isinstance(value, int) and not isinstance(value, bool)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-            if kind is float and number:
+            if kind is float and number and abs(value) < LARGEST_NUMBER:
                 return float(value)
-            raise FolderError(f"config.json: {key} = {value!r} is of the wrong type")
+            raise FolderError(f"config.json: {key} = {shown(value)} is of the wrong type")
+        if isinstance(value, int) and kind is int and default is None and value < 1:
+            raise FolderError(f"config.json: {key} = {shown(value)}: must be at least 1")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise FolderError(f"config.json: {key} = {value}: a finite number is expected")
         return value
 
     def has(self, key: str) -> bool:
@@ -128,7 +137,7 @@ class Reader:
         value = self._settings.get(key)
         value = default if value is None else value
         if value not in list(right):
-            raise FolderError(f"config.json: {key} = {value!r}: {reason}")
+            raise FolderError(f"config.json: {key} = {shown(value)}: {reason}")
         return value
 
     def ignore(self, *keys: str) -> None:
@@ -138,7 +147,9 @@ class Reader:
     def finish(self) -> None:
         """Raises FolderError naming a setting that nobody asked for: it might change the function."""
         for key in sorted(self._settings.keys() - self._known):
-            raise FolderError(f"config.json: {key} = {self._settings[key]!r} is not known for this family")
+            raise FolderError(
+                f"config.json: {key} = {shown(self._settings[key])} is not known for this family"
+            )
 
 
 ACTIVATION_NAMES: dict[Activation, str] = {

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from headway.bundle import MANIFEST, Bundle
+from headway.bundle import Bundle
 from headway.errors import FolderError
+from headway.sealed_folder import MANIFEST
 
 
 def read_foreign(path: Path) -> Bundle:

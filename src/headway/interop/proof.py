@@ -85,8 +85,9 @@ class Proof:
     texts: int
     difference: float
     """Of logits, relative to their spread: the largest."""
-    greedy: float
-    """Share of texts with the same greedy output; of encoders, with the same likeliest tokens at masks."""
+    greedy: float | None = None
+    """Share of texts with the same greedy output; of encoders, with the same likeliest tokens at masks. None
+    where what is written was not compared."""
     writes: bool = True
     """Whether outputs were compared; encoders write none."""
     beam: float | None = None
@@ -118,7 +119,8 @@ class Proof:
             f"(at most {self.demand.difference:g} is accepted)",
         ]
         what = "greedy output" if self.writes else "likeliest tokens"
-        found.append(f"same {what}: {self.greedy:.1%} of the texts")
+        if self.greedy is not None:
+            found.append(f"same {what}: {self.greedy:.1%} of the texts")
         if self.beam is not None:
             found.append(f"same best of {BEAMS} beams at length penalty 0: {self.beam:.1%} of the texts")
         if self.tokens is not None:
@@ -135,8 +137,13 @@ class Texts:
     """In words, for the card."""
 
 
-def prove(bundle: Bundle, other: Opponent, texts: Texts, demand: Demand = EXACT) -> Proof:
-    """Both models on some of the texts, spread evenly. Raises UserError if no text fits into the model."""
+def prove(
+    bundle: Bundle, other: Opponent, texts: Texts, demand: Demand = EXACT, *, written: bool = True
+) -> Proof:
+    """Both models on some of the texts, spread evenly; `written`: what they write is compared, too.
+
+    Raises UserError if no text fits into the model.
+    """
     ours = _Ours(bundle)
     rows = ours.rows(texts.lines)
     if not rows:
@@ -154,17 +161,17 @@ def prove(bundle: Bundle, other: Opponent, texts: Texts, demand: Demand = EXACT)
         if not row.prompt:
             greedy.append(ours.same_fillings(row, theirs))
             continue
-        for beams, found in ((1, greedy), (BEAMS, beam)):
-            written = other.search(row, beams, ours.longest(row))
-            if written is not None:
-                found.append(ours.writes(row, beams, written))
+        for beams, found in ((1, greedy), (BEAMS, beam)) if written else ():
+            output = other.search(row, beams, ours.longest(row))
+            if output is not None:
+                found.append(ours.writes(row, beams, output))
     return Proof(
         opponent=other.name,
         origin=texts.origin,
         demand=demand,
         texts=len(rows),
         difference=float(np.max(differences)),  # NaN is the largest
-        greedy=float(np.mean(greedy)) if greedy else 1.0,
+        greedy=float(np.mean(greedy)) if greedy else None,
         writes=bundle.architecture != "encoder",
         beam=float(np.mean(beam)) if beam else None,
         tokens=float(np.mean(same_tokens)) if same_tokens else None,

@@ -11,7 +11,7 @@ from typing import Any
 import tokenizers
 
 from headway.bundle import Bundle
-from headway.errors import FolderError
+from headway.errors import FolderError, shown
 from headway.sealed_folder import naming, read_json
 
 MODULES, TRANSFORMER = "modules.json", "sentence_bert_config.json"
@@ -71,12 +71,17 @@ def read_pooling(folder: Path) -> dict[str, bool]:
     """
     if not (folder / MODULES).is_file():
         return {}
+    if (folder / MODULES).stat().st_size > LARGEST_JSON:
+        raise FolderError(f"{folder / MODULES}: expected at most {LARGEST_JSON:,} bytes")
     with naming(folder / MODULES):
         listed = json.loads((folder / MODULES).read_text("utf-8"))
         try:
             kinds = [(str(entry["type"]).rpartition(".")[2], str(entry["path"])) for entry in listed]
         except (KeyError, TypeError) as error:
             raise FolderError("expected a list of modules, each with a type and a path") from error
+    for _, path in kinds:
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise FolderError(f"{folder / MODULES}: the path {shown(path)} leads out of the folder")
     found = {"embeds_frame": True, "embeds_unit": False}
     for kind, path in kinds:
         match kind:
@@ -122,7 +127,7 @@ def _refuse_other_pooling(path: Path) -> None:
 
 def _refuse_other_weights(path: Path) -> None:
     weights = read_json(path, LARGEST_JSON).get("word_weights")
-    if not isinstance(weights, dict) or not set(weights.values()) <= {0, 1}:
+    if not isinstance(weights, dict) or not all(each in (0, 1) for each in weights.values()):
         raise FolderError(f"{path}: tokens have weights of their own, and here all count alike; {_REMEDY}")
 
 

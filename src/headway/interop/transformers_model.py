@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from headway.errors import UserError
-from headway.interop.family import Family
 from headway.interop.proof import Row
+from headway.model.config import Architecture
 
 
 class TransformersModel:
     """An opponent (`interop.proof`): the exported folder, opened as anybody would open it."""
 
-    def __init__(self, folder: Path, family: Family) -> None:
+    def __init__(self, folder: Path, architecture: Architecture) -> None:
         """Raises UserError if the library is not installed, or misses a tensor or does not know one."""
         try:
             import transformers
@@ -29,16 +29,18 @@ class TransformersModel:
             "encoder-decoder": transformers.AutoModelForSeq2SeqLM,
             "encoder": transformers.AutoModelForMaskedLM,
             "decoder": transformers.AutoModelForCausalLM,
-        }[family.architecture]
+        }[architecture]
         model, report = automatic.from_pretrained(
             folder, output_loading_info=True, local_files_only=True, dtype=torch.float32
         )
         for what, names in report.items():
             if names:
-                raise UserError(f"transformers opened the folder with {what}: {', '.join(map(str, names))}")
+                first, *more = sorted(map(str, names))
+                also = f" and {len(more)} more" if more else ""
+                raise UserError(f"transformers found {what.replace('_', ' ')}: {first}{also}")
         self._model = model.eval()
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._pairs = family.architecture == "encoder-decoder"
+        self._pairs = architecture == "encoder-decoder"
         self.name = f"transformers {transformers.__version__}, {type(model).__name__}"
 
     def measure(self, row: Row) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import cached_property
 
 from headway.errors import FolderError
 
@@ -27,12 +28,12 @@ class SpecialIds:
         if any(each is not None and each < 0 for each in astuple(self)):
             raise FolderError(f"special ids are 0 or more, or none; these are {self}")
 
-    @property
+    @cached_property
     def all(self) -> frozenset[int]:
         """Every id that has a role."""
         return frozenset(each for each in astuple(self) if each is not None)
 
-    @property
+    @cached_property
     def never_chosen(self) -> list[int]:
         """Tokens without text: a model that would choose one is asked for its next best."""
         return sorted(self.all - {self.end})

@@ -18,6 +18,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from headway.training.meeting import meet
+
 PATIENCE = timedelta(hours=24)
 """How long processes wait for one that works for all, which may prepare much text, as long as it lives."""
 
@@ -27,10 +29,13 @@ SILENCE = timedelta(minutes=2)
 BEAT = 2.0
 """Seconds between two signs of life."""
 
+GRACE = 10.0
+"""Seconds that a process which is done waits for the others to be done, so that none takes it for lost."""
+
 
 LOST = (
-    "error: the other processes are gone or cannot be reached; the same command goes on from the last whole "
-    "checkpoint once they can"
+    "headway: other processes are gone or cannot be reached; once they can, `headway train` with the run "
+    "folder goes on from the last whole checkpoint"
 )
 EXIT_LOST = 2
 
@@ -116,7 +121,8 @@ def joined() -> Iterator[Ranks]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend, timeout=PATIENCE)
+    store, rank, world = meet()
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
     try:
         with _signs_of_life():
             yield Ranks(dist.get_rank(), dist.get_world_size())
@@ -126,35 +132,49 @@ def joined() -> Iterator[Ranks]:
 
 @contextmanager
 def _signs_of_life() -> Iterator[None]:
-    """Inside the block all processes tell each other that they live, whatever they do; it ends for all at once.
+    """Inside the block all processes tell each other that they live, whatever else they do.
 
-    Where one is heard no more, the others end, since nothing else would end their waiting for it.
+    Where one is heard no more, or fails, the others end: nothing else would end their waiting for it.
     """
-    group = dist.new_group(backend="gloo", timeout=SILENCE)
-    done, failed = threading.Event(), threading.Event()
-    thread = threading.Thread(target=_beat, args=(group, done, failed), daemon=True)
+    life = _Life(dist.new_group(backend="gloo", timeout=SILENCE))
+    thread = threading.Thread(target=life.beat, daemon=True)
     thread.start()
     try:
         yield
     except BaseException:
-        failed.set()  # the others notice that this process leaves
+        life.failed = True
         raise
     finally:
-        done.set()
-        thread.join()
+        life.done.set()
+        thread.join(GRACE)
 
 
-def _beat(group: dist.ProcessGroup, done: threading.Event, failed: threading.Event) -> None:
-    """Exchange signs of life until all are done, or this process has failed."""
-    while not failed.is_set():
-        leaving = torch.tensor([done.is_set()], dtype=torch.int64)
-        try:
-            dist.all_reduce(leaving, group=group)
-        except RuntimeError as error:
-            if not failed.is_set():
-                print(f"{LOST} ({str(error).splitlines()[0]})", file=sys.stderr, flush=True)
-                os._exit(EXIT_LOST)
-            return
-        if int(leaving) == dist.get_world_size(group):
-            return
-        done.wait(BEAT) if not done.is_set() else time.sleep(BEAT / 20)
+class _Life:
+    """The signs of life of this process, on connections of their own; `beat` is run by a thread."""
+
+    def __init__(self, group: dist.ProcessGroup) -> None:
+        self.group = group
+        self.done = threading.Event()
+        self.failed = False
+
+    def beat(self) -> None:
+        """Exchange signs until all are done, or one has failed."""
+        world = dist.get_world_size(self.group)
+        while True:
+            signs = torch.tensor([self.done.is_set(), self.failed], dtype=torch.int64)
+            try:
+                dist.all_reduce(signs, group=self.group)
+            except RuntimeError as error:
+                return self._end(f"{LOST} ({str(error).splitlines()[0]})")
+            done, failed = signs.tolist()
+            if failed:
+                return self._end("headway: another process has failed, so this one ends")
+            if done == world:
+                return None
+            time.sleep(BEAT / 20) if self.done.is_set() else self.done.wait(BEAT)
+
+    def _end(self, message: str) -> None:
+        """End the process, which waits inside a library; not if it is about to end for its own reason."""
+        if not self.done.is_set():
+            print(message, file=sys.stderr, flush=True)
+            os._exit(EXIT_LOST)

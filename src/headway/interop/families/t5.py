@@ -39,8 +39,14 @@ FEED_FORWARDS: dict[Activation, str] = {
     "swiglu": "gated-silu",
 }
 THEIR_FEED_FORWARDS: dict[str, Activation] = {
-    **{theirs: ours for ours, theirs in FEED_FORWARDS.items()},
+    "relu": "relu",
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "silu": "silu",
+    "gated-gelu": "geglu_tanh",
     "gated-gelu_new": "geglu_tanh",
+    "gated-gelu_python": "geglu",
+    "gated-silu": "swiglu",
 }
 
 SHARED_EMBEDDINGS = Rule(
