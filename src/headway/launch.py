@@ -20,6 +20,42 @@ from headway.trainer import Say
 from headway.training.distributed import ALONE, Ranks, is_restarted, joined, launch
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for beside data: what to learn, a model to start from, and the run folder."""
+
+    objective: str | None = None
+    start_from: str | Path | None = None
+    out: Path | None = None
+
+    @property
+    def learned(self) -> str | None:
+        """What is learned, if that is decided. Raises UserError if the model to start from learns other."""
+        if self.start_from is None:
+            return self.objective
+        architecture = read_start(self.start_from).config.architecture
+        if self.objective not in (None, _OBJECTIVES[architecture]):
+            raise UserError(
+                f"{self.start_from}: holds a model of kind {architecture}, which learns "
+                f"{_OBJECTIVES[architecture]}, not {self.objective}"
+            )
+        return _OBJECTIVES[architecture]
+
+    def recipe(
+        self, objective: str, overrides: Sequence[str], data: dict[str, Any], say: Callable[[str], None]
+    ) -> Recipe:
+        """The built-in recipe; of a model to start from the parts that make a model are its own."""
+        if self.start_from is None:
+            return read_recipe(objective, overrides, {"data": data})
+        beginning = {"start_from": str(self.start_from), "optimizer": {"rate": FINE_TUNING_RATE}}
+        recipe = read_recipe(objective, overrides, {"data": data, **beginning}, ("preset", "text", "model"))
+        say(
+            f"starting from {self.start_from}, with its shape and vocabulary; "
+            f"the learning rate is {recipe.optimizer.rate:g}, to be changed by optimizer.rate=…"
+        )
+        return recipe
+
+
 def train(
     *things: Any,
     overrides: Sequence[str] = (),
@@ -37,7 +73,7 @@ def train(
     """
     if not things:
         raise UserError("name a recipe, data files, or a run folder to go on with")
-    wish = _Wish(objective, start_from, Path(out) if out is not None else None)
+    wish = Wish(objective, start_from, Path(out) if out is not None else None)
     with joined() as ranks:
         return _train(things, overrides, wish, say if ranks.is_first else _say_nothing, ranks)
 
@@ -46,9 +82,7 @@ def _say_nothing(line: str) -> None:
     """One process speaks for all."""
 
 
-def _train(
-    things: tuple[Any, ...], overrides: Sequence[str], wish: "_Wish", say: Say, ranks: Ranks
-) -> Outcome:
+def _train(things: tuple[Any, ...], overrides: Sequence[str], wish: Wish, say: Say, ranks: Ranks) -> Outcome:
     if not all(isinstance(thing, str | Path) for thing in things):
         return _train_on_tables(things, overrides, wish, say, ranks)
     objective, start_from, out = wish.objective, wish.start_from, wish.out
@@ -78,7 +112,7 @@ def _train(
 def _start(
     recipe: Recipe,
     name: str,
-    wish: "_Wish",
+    wish: Wish,
     say: Say,
     ranks: Ranks,
 ) -> Outcome:
@@ -102,7 +136,7 @@ def _started_before(name: str, out: Path | None) -> Path | None:
 
 
 def _train_on_tables(
-    tables: tuple[Any, ...], overrides: Sequence[str], wish: "_Wish", say: Say, ranks: Ranks
+    tables: tuple[Any, ...], overrides: Sequence[str], wish: Wish, say: Say, ranks: Ranks
 ) -> Outcome:
     """A run on tables; their text lies in its folder, so that it can go on without them."""
     for table in tables:
@@ -141,44 +175,8 @@ def _is_a_name(name: str) -> bool:
     return name.replace("-", "").isalnum() and not Path(name).exists()
 
 
-@dataclass(frozen=True)
-class _Wish:
-    """What is asked for beside data: what to learn, a model to start from, and the run folder."""
-
-    objective: str | None = None
-    start_from: str | Path | None = None
-    out: Path | None = None
-
-    @property
-    def learned(self) -> str | None:
-        """What is learned, if that is decided. Raises UserError if the model to start from learns other."""
-        if self.start_from is None:
-            return self.objective
-        architecture = read_start(self.start_from).config.architecture
-        if self.objective not in (None, _OBJECTIVES[architecture]):
-            raise UserError(
-                f"{self.start_from}: holds a model of kind {architecture}, which learns "
-                f"{_OBJECTIVES[architecture]}, not {self.objective}"
-            )
-        return _OBJECTIVES[architecture]
-
-    def recipe(
-        self, objective: str, overrides: Sequence[str], data: dict[str, Any], say: Callable[[str], None]
-    ) -> Recipe:
-        """The built-in recipe; of a model to start from the parts that make a model are its own."""
-        if self.start_from is None:
-            return read_recipe(objective, overrides, {"data": data})
-        beginning = {"start_from": str(self.start_from), "optimizer": {"rate": FINE_TUNING_RATE}}
-        recipe = read_recipe(objective, overrides, {"data": data, **beginning}, ("preset", "text", "model"))
-        say(
-            f"starting from {self.start_from}, with its shape and vocabulary; "
-            f"the learning rate is {recipe.optimizer.rate:g}, to be changed by optimizer.rate=…"
-        )
-        return recipe
-
-
 def recipe_for(
-    data: Sequence[str], overrides: Sequence[str], wish: _Wish, say: Callable[[str], None]
+    data: Sequence[str], overrides: Sequence[str], wish: Wish, say: Callable[[str], None]
 ) -> Recipe:
     """The built-in recipe for data of this kind: pairs, or plain text for a causal or masked model.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headway.errors import UserError
-from headway.launch import recipe_for, train
+from headway.launch import Wish, recipe_for, train
 from headway.run_folder import RunFolder
 from tests.commands.program import headway, refused
 from tests.tiny import PAIRS, write_pairs
@@ -78,7 +78,7 @@ def test_the_objective_follows_from_data_and_is_said(tmp_path: Path) -> None:
         (["text.de"], ["data.columns=[1, 2]"]),
     ):
         with chdir(tmp_path):
-            recipe = recipe_for(things, overrides, None, said.append)
+            recipe = recipe_for(things, overrides, Wish(), said.append)
         assert recipe.reads_pairs == ("learning pairs" in said[-1])
     assert [message.split(": ")[1].split(";")[0] for message in said] == [
         "learning pairs",
@@ -89,7 +89,7 @@ def test_the_objective_follows_from_data_and_is_said(tmp_path: Path) -> None:
         "learning pairs",
     ]
     assert all("--objective" in message for message in said)
-    recipe_for([str(tmp_path / "text.de")], [], "masked", said.append)
+    recipe_for([str(tmp_path / "text.de")], [], Wish("masked"), said.append)
     assert len(said) == 6, "what was asked for needs no word"
 
 

@@ -96,6 +96,10 @@ OURS: list[tuple[Family, TransformerConfig]] = [
     (PEGASUS, ours(WAVES, PRE)),
     (PEGASUS, ours(WAVES, PRE, share_embeddings=False)),
     (PEGASUS, ours(WAVES, PRE, tie_output=False, output_bias=True)),
+    (PEGASUS, ours(WAVES, PRE, source_vocab_size=U)),
+    (PEGASUS, ours(WAVES, PRE, source_vocab_size=V + 9, output_bias=True)),
+    (MBART, ours(LEARNED, NORMED_PRE, source_vocab_size=V + 9)),
+    (BART, ours(LEARNED, NORMED_POST, source_vocab_size=V + 9, tie_output=False)),
     (BLENDERBOT, ours(LEARNED, PRE, activation="silu", bias=False)),
     (BART, ours(LEARNED, NORMED_POST)),
     (BART, ours(LEARNED, NORMED_POST, tie_output=False, bias=False)),
@@ -121,6 +125,8 @@ def worst(model: Any, other: Any) -> float:
     source, target = pair_of_texts(model.source_embedding.tokens.num_embeddings)
     found = model.logits(model(Tokens(target), source))
     theirs = other(input_ids=source.ids, attention_mask=source.segments, decoder_input_ids=target).logits
+    assert bool((theirs[..., model.config.vocab_size :] == -torch.inf).all())
+    theirs = theirs[..., : model.config.vocab_size]
     return float((found - theirs).abs().max() / (theirs.max() - theirs.min()))
 
 

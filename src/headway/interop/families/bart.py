@@ -2,7 +2,7 @@
 
 from headway.interop.families.bart_shape import COMMON_RULES, BartShape
 from headway.interop.family import Family
-from headway.interop.rules import EMBEDDING_NORM, LEARNED, ONE_VOCABULARY, POST_NORM
+from headway.interop.rules import EMBEDDING_NORM, LEARNED, POST_NORM
 
 SHAPE = BartShape("bart", "post", "learned", embedding_norm=True, offset=2)
 
@@ -10,7 +10,7 @@ BART = Family(
     name="bart",
     class_name="BartForConditionalGeneration",
     architecture="encoder-decoder",
-    rules=(POST_NORM, LEARNED, EMBEDDING_NORM, ONE_VOCABULARY, *COMMON_RULES),
+    rules=(POST_NORM, LEARNED, EMBEDDING_NORM, *COMMON_RULES),
     to_config=SHAPE.to_config,
     from_config=SHAPE.from_config,
     entries=SHAPE.entries,

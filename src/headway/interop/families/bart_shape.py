@@ -1,10 +1,12 @@
 """What Marian, Pegasus, Blenderbot, BART and mBART have in common: names of layers and of settings."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from headway.interop.family import ACTIVATION_NAMES, Reader, Rule, Settings, our_activation
@@ -63,11 +65,12 @@ class BartShape:
     tables_saved: bool = True
     """Of sinusoids: whether they stand in the file."""
     own_vocabularies: bool = False
-    """Whether source and target may have a vocabulary each."""
+    """Whether source and target have a size of vocabulary each; else the smaller is filled up, with tokens
+    whose bias of -inf lets them never be written."""
 
     def to_config(self, config: TransformerConfig) -> Settings:
         settings: Settings = {
-            "vocab_size": config.source_vocab_size or config.vocab_size,
+            "vocab_size": self._rows(config),
             "max_position_embeddings": config.positions.max_length,
             "d_model": config.d_model,
             "activation_function": ACTIVATION_NAMES[config.activation],
@@ -82,8 +85,12 @@ class BartShape:
             settings[f"{stack}_ffn_dim"] = config.d_ff
             settings[f"{stack}_attention_heads"] = config.attention.num_heads
         if self.own_vocabularies:
+            settings["vocab_size"] = config.source_vocab_size or config.vocab_size
             settings["decoder_vocab_size"] = config.vocab_size
             settings["share_encoder_decoder_embeddings"] = config.source_vocab_size is None
+        elif config.source_vocab_size is not None:  # they ignore the two, and we read them
+            settings["source_vocab_size"] = config.source_vocab_size
+            settings["target_vocab_size"] = config.vocab_size
         return settings
 
     def extra(self, config: TransformerConfig) -> Settings:
@@ -105,13 +112,19 @@ class BartShape:
             )
             for key in ("ffn_dim", "attention_heads")
         )
-        theirs = read.take("vocab_size", int)
         tied = read.take("tie_word_embeddings", bool, True)
-        joint = not self.own_vocabularies or read.take("share_encoder_decoder_embeddings", bool, True)
-        target = read.take("decoder_vocab_size", int, theirs) if self.own_vocabularies else theirs
+        source = target = read.take("vocab_size", int)
+        if self.own_vocabularies:
+            joint = read.take("share_encoder_decoder_embeddings", bool, True)
+            target = target if joint else read.take("decoder_vocab_size", int, target)
+            read.ignore("decoder_vocab_size")
+        else:
+            joint = not read.has("target_vocab_size")
+            source = source if joint else read.take("source_vocab_size", int)
+            target = target if joint else read.take("target_vocab_size", int)
         config = TransformerConfig(
-            vocab_size=theirs if joint else target,
-            source_vocab_size=None if joint else theirs,
+            vocab_size=target,
+            source_vocab_size=None if joint else source,
             encoder_layers=read.take("encoder_layers", int),
             decoder_layers=read.take("decoder_layers", int),
             d_model=read.take("d_model", int),
@@ -134,14 +147,20 @@ class BartShape:
     def entries(self, config: TransformerConfig) -> list[Entry]:
         return [
             *self._embeddings(config),
-            *_output_bias(config),
+            *self._output_bias(config),
             *self._positions(config),
             *self._layers(config),
         ]
 
     def _ties(self, config: TransformerConfig) -> bool:
         """Whether all that theirs can tie is tied; what is not is written out, tensor by tensor."""
-        return config.tie_output and (config.shares_embeddings or config.source_vocab_size is not None)
+        own = self.own_vocabularies and config.source_vocab_size is not None
+        return config.tie_output and (config.shares_embeddings or own)
+
+    def _rows(self, config: TransformerConfig) -> int:
+        """Of the output projection, and of embeddings where source and target need as many."""
+        sizes = [config.vocab_size, config.source_vocab_size or 0]
+        return config.vocab_size if self.own_vocabularies else max(sizes)
 
     def _embeddings(self, config: TransformerConfig) -> Iterable[Entry]:
         shared, source, target = EMBEDDINGS
@@ -152,7 +171,35 @@ class BartShape:
             yield same(source, "source_embedding.tokens.weight")
             yield same(target, "embedding.tokens.weight", also=(HEAD,))
             return
-        yield from _written_out(config)
+        yield from self._written_out(config)
+
+    def _written_out(self, config: TransformerConfig) -> Iterable[Entry]:
+        """Where nothing is tied there: each embedding by itself; `shared` is there and never used."""
+        shared, source, target = EMBEDDINGS
+        own, rows = self.own_vocabularies and config.source_vocab_size is not None, self._rows(config)
+        copies = [target] if own else [target, shared]
+        copies += [source] if config.shares_embeddings else []
+        copies += [HEAD] if config.tie_output else []
+        yield _filled_up(tuple(copies), "embedding.tokens.weight", rows)
+        if not config.shares_embeddings:
+            yield _filled_up((source,), "source_embedding.tokens.weight", 0 if own else rows)
+        if not config.tie_output:
+            yield _filled_up((HEAD,), "output.weight", rows)
+
+    def _output_bias(self, config: TransformerConfig) -> Iterable[Entry]:
+        name, missing = "final_logits_bias", self._rows(config) - config.vocab_size
+        if config.output_bias:
+            yield Entry(
+                (name,),
+                ("output.bias",),
+                lambda ours: [F.pad(ours[0], (0, missing), value=-torch.inf)[None]],
+                lambda theirs, shapes: [theirs[0][0, : shapes[0][0]]],
+            )
+        elif missing:
+            bias = [0.0] * config.vocab_size + [-math.inf] * missing
+            yield constant(name, lambda: torch.tensor([bias]))
+        else:
+            yield filled(name, (1, config.vocab_size), 0.0)
 
     def _positions(self, config: TransformerConfig) -> Iterable[Entry]:
         for stack, embedding in (("encoder", "source_embedding"), ("decoder", "embedding")):
@@ -190,30 +237,14 @@ def _affine(theirs: str, ours: str, config: TransformerConfig) -> Iterable[Entry
         yield filled(f"{theirs}.bias", (size,), 0.0)
 
 
-def _output_bias(config: TransformerConfig) -> Iterable[Entry]:
-    name = "final_logits_bias"
-    if config.output_bias:
-        yield Entry((name,), ("output.bias",), lambda ours: [ours[0][None]], lambda theirs, _: [theirs[0][0]])
-    else:
-        yield filled(name, (1, config.vocab_size), 0.0)
-
-
-def _written_out(config: TransformerConfig) -> Iterable[Entry]:
-    """Where nothing is tied there: each embedding by itself, and `shared`, which is there and never used."""
-    shared, source, target = EMBEDDINGS
-    copies = [target] if config.source_vocab_size else [target, shared]
-    copies += [source] if config.shares_embeddings else []
-    copies += [HEAD] if config.tie_output else []
-    yield Entry(
-        tuple(copies),
-        ("embedding.tokens.weight",),
-        lambda ours: [ours[0].clone() for _ in copies],
-        lambda theirs, _: theirs[:1],
+def _filled_up(theirs: tuple[str, ...], ours: str, rows: int) -> Entry:
+    """One tensor of ours, written as often as there are names, each with zeros up to so many rows."""
+    return Entry(
+        theirs,
+        (ours,),
+        lambda tensors: [F.pad(tensors[0], (0, 0, 0, max(0, rows - len(tensors[0])))) for _ in theirs],
+        lambda tensors, shapes: [tensors[0][: shapes[0][0]]],
     )
-    if not config.shares_embeddings:
-        yield same(source, "source_embedding.tokens.weight")
-    if not config.tie_output:
-        yield same(HEAD, "output.weight")
 
 
 def _after_offset(theirs: str, ours: str, offset: int) -> Entry:

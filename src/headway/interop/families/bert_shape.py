@@ -8,6 +8,7 @@ from headway.interop.family import ACTIVATION_NAMES, Reader, Rule, Settings, our
 from headway.interop.rules import (
     ALL_KEY_HEADS,
     EMBEDDING_NORM,
+    FIRST_NORM,
     HEADS_FILL_MODEL,
     LAYER_NORM,
     NO_QUERY_NORM,
@@ -27,6 +28,7 @@ COMMON_RULES: tuple[Rule, ...] = (
     POST_NORM,
     LAYER_NORM,
     EMBEDDING_NORM,
+    FIRST_NORM,
     PLAIN_ACTIVATION,
     ALL_KEY_HEADS,
     HEADS_FILL_MODEL,

@@ -2,7 +2,7 @@
 
 from headway.interop.families.bart_shape import COMMON_RULES, BartShape
 from headway.interop.family import Family
-from headway.interop.rules import LEARNED, NO_EMBEDDING_NORM, ONE_VOCABULARY, PRE_NORM
+from headway.interop.rules import LEARNED, NO_EMBEDDING_NORM, PRE_NORM
 
 SHAPE = BartShape("blenderbot", "pre", "learned")
 
@@ -10,7 +10,7 @@ BLENDERBOT = Family(
     name="blenderbot",
     class_name="BlenderbotForConditionalGeneration",
     architecture="encoder-decoder",
-    rules=(PRE_NORM, LEARNED, NO_EMBEDDING_NORM, ONE_VOCABULARY, *COMMON_RULES),
+    rules=(PRE_NORM, LEARNED, NO_EMBEDDING_NORM, *COMMON_RULES),
     to_config=SHAPE.to_config,
     from_config=SHAPE.from_config,
     entries=SHAPE.entries,

@@ -2,7 +2,7 @@
 
 from headway.interop.families.bart_shape import COMMON_RULES, BartShape
 from headway.interop.family import Family
-from headway.interop.rules import EMBEDDING_NORM, LEARNED, ONE_VOCABULARY, PRE_NORM
+from headway.interop.rules import EMBEDDING_NORM, LEARNED, PRE_NORM
 
 SHAPE = BartShape("mbart", "pre", "learned", embedding_norm=True, offset=2)
 
@@ -10,7 +10,7 @@ MBART = Family(
     name="mbart",
     class_name="MBartForConditionalGeneration",
     architecture="encoder-decoder",
-    rules=(PRE_NORM, LEARNED, EMBEDDING_NORM, ONE_VOCABULARY, *COMMON_RULES),
+    rules=(PRE_NORM, LEARNED, EMBEDDING_NORM, *COMMON_RULES),
     to_config=SHAPE.to_config,
     from_config=SHAPE.from_config,
     entries=SHAPE.entries,

@@ -3,7 +3,7 @@
 from headway.interop.families.bart_shape import COMMON_RULES, BartShape
 from headway.interop.family import Family
 from headway.interop.reparametrise import split_waves
-from headway.interop.rules import NO_EMBEDDING_NORM, ONE_VOCABULARY, PRE_NORM, SINUSOIDAL, WAVE_BASE
+from headway.interop.rules import NO_EMBEDDING_NORM, PRE_NORM, SINUSOIDAL, WAVE_BASE
 
 SHAPE = BartShape("pegasus", "pre", "sinusoidal")
 
@@ -11,7 +11,7 @@ PEGASUS = Family(
     name="pegasus",
     class_name="PegasusForConditionalGeneration",
     architecture="encoder-decoder",
-    rules=(PRE_NORM, SINUSOIDAL, WAVE_BASE, NO_EMBEDDING_NORM, ONE_VOCABULARY, *COMMON_RULES),
+    rules=(PRE_NORM, SINUSOIDAL, WAVE_BASE, NO_EMBEDDING_NORM, *COMMON_RULES),
     to_config=SHAPE.to_config,
     from_config=SHAPE.from_config,
     entries=SHAPE.entries,
