@@ -8,6 +8,7 @@ on a part of the same text. Figures go to benchmarks/results/preparation.json an
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -151,7 +152,7 @@ def stages(lines: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
             for key in held:
                 held[key] = held[key] + line[key] if key in ("seconds", "cpu") else max(held[key], line[key])
             if not line["stage"].startswith("encoded"):
-                name = line["stage"]
+                name = re.sub(r" in \S+;", ";", line["stage"])  # wherever it lies
     return found
 
 
