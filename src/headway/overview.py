@@ -112,7 +112,8 @@ WIDTH_OF_PAIRS = 32
 def memory_of(recipe: Recipe) -> MemoryEstimate:
     """What training by the recipe will take, in float32."""
     width = WIDTH_OF_PAIRS if recipe.reads_pairs else recipe.batch.context
-    return estimate_memory(recipe.model, recipe.batch.tokens // recipe.batch.accumulate, width)
+    labelled = recipe.masking.rate if recipe.model.architecture == "encoder" else 1.0
+    return estimate_memory(recipe.model, recipe.batch.tokens // recipe.batch.accumulate, width, labelled)
 
 
 def _memory(estimate: MemoryEstimate) -> Table:

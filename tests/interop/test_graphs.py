@@ -154,7 +154,7 @@ def exported(tiny_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     return export
 
 
-KINDS = ["causal", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("pairs", "masked"))]
+KINDS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("causal", "pairs", "masked")]
 
 
 @pytest.mark.parametrize("kind", KINDS)

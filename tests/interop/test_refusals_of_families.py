@@ -78,7 +78,11 @@ BROKEN: list[tuple[Family, TransformerConfig, list[str]]] = [
     (BERT, encoder(), ["model.norm.embedding=true", "model.output_transform=true"]),
     (LLAMA, decoder(), ["model.norm.position=pre", "model.norm.kind=rms", "model.positions.kind=rotary"]),
     (LLAMA, decoder(**LLAMA_OURS, output_bias=True), ["model.output_bias=false"]),
-    (GPT2, decoder(**GPT2_OURS, attention={"window": 4}), ["model.attention.window=none model.attention.global_every=none"]),
+    (
+        GPT2,
+        decoder(**GPT2_OURS, attention={"window": 4}),
+        ["model.attention.window=none model.attention.global_every=none"],
+    ),
     (QWEN3, decoder(**LLAMA_OURS), ["model.attention.normalize=true"]),
     (EUROBERT, encoder(**LLAMA_OURS, output_bias=True), ["model.output_bias=false"]),
     (OPT, decoder(**GPT2_OURS, attention=GROUPED), ["model.attention.num_kv_heads=none"]),

@@ -135,7 +135,7 @@ def test_any_number_of_processes_is_one_over_many_steps(tmp_path: Path, world: i
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ((2, "fsdp"), (1, "ddp")),
+        pytest.param((2, "fsdp"), (1, "ddp"), marks=pytest.mark.slow),
         pytest.param((2, "fsdp"), (4, "fsdp"), marks=pytest.mark.slow),
         pytest.param((2, "ddp"), (4, "fsdp"), marks=pytest.mark.slow),
         pytest.param((2, "ddp"), (1, "ddp"), marks=pytest.mark.slow),

@@ -10,11 +10,11 @@ from headway.model.architectures import EncoderDecoder, Transformer, build
 from headway.model.config import TransformerConfig
 from headway.training.loss import CHUNK
 
-PROGRAM = 330 * 2**20
+PROGRAM = 370 * 2**20
 """Bytes of the interpreter with torch and what else a run imports, on the CPU."""
 COPIES = 4
 """Of each weight: itself, its gradient, and two moments of Adam."""
-WORKING_SHARE = 2.8
+WORKING_SHARE = 2.0
 """What a step takes at its peak for each byte that it keeps for the backward pass: temporaries, gradients of
 activations, and what the allocator leaves between them; measured by `benchmarks/memory.py`."""
 
@@ -32,15 +32,22 @@ class MemoryEstimate:
         return PROGRAM + self.weights + self.activations
 
 
-def estimate_memory(config: TransformerConfig, tokens: int, width: int) -> MemoryEstimate:
-    """Of a batch of so many tokens on the longer side, in rows of `width`."""
+def estimate_memory(
+    config: TransformerConfig, tokens: int, width: int, labelled: float = 1.0
+) -> MemoryEstimate:
+    """Of a batch of so many tokens on the longer side in rows of `width`, of which a share is predicted."""
     rows = max(1, tokens // width)
     with torch.device("meta"):
         model = build(config)
         ids = torch.zeros(rows, width, dtype=torch.long)
-    kept = _kept_for_backward(model, Tokens(ids)) + min(rows * width, CHUNK) * config.vocab_size * 4
+    kept = _kept_for_backward(model, Tokens(ids)) + _logits(rows * width * labelled, config)
     weights = sum(p.numel() for p in model.parameters()) * 4
     return MemoryEstimate(COPIES * weights, round(WORKING_SHARE * kept))
+
+
+def _logits(predicted: float, config: TransformerConfig) -> int:
+    """Bytes of the logits that are computed at once."""
+    return int(min(predicted, CHUNK)) * config.vocab_size * 4
 
 
 def _kept_for_backward(model: Transformer, tokens: Tokens) -> int:
