@@ -40,7 +40,8 @@ def test_folders_get_names(tmp_path: Path) -> None:
 
 def test_while_it_loads_it_says_so() -> None:
     with TestClient(build_app(Models(), ServingConfig()), base_url="http://localhost") as client:
-        for method, path in (("GET", "/health"), ("POST", "/v1/completions"), ("POST", "/api/predict")):
+        gets, posts = ("/health", "/api/models"), ("/v1/completions", "/api/predict")
+        for method, path in (*(("GET", path) for path in gets), *(("POST", path) for path in posts)):
             response = client.request(
                 method, path, json={"prompt": "a", "text": "a"} if method == "POST" else None
             )

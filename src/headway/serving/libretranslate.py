@@ -140,8 +140,7 @@ def libretranslate_router() -> APIRouter:
     @router.get("/health")
     async def health(request: Request) -> Health:
         """Whether the server answers; 503 while its models are being loaded."""
-        if models_of(request).loading:
-            raise Refusal(503, "the models are being loaded", code="loading", retry_after=2)
+        models_of(request).refuse_while_loading()
         return Health(status="ok")
 
     return router

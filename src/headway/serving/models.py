@@ -47,13 +47,17 @@ class Models:
         self.loading = False
         return [each for each in before if each not in self.all]
 
+    def refuse_while_loading(self) -> None:
+        """Raises Refusal (503) until the models are there."""
+        if self.loading:
+            raise Refusal(503, "the models are being loaded", code="loading", retry_after=2)
+
     def named(self, name: str | None, suits: Callable[[Served], bool] = lambda each: True) -> Served:
         """The model of that name, or without a name the first that suits.
 
         Raises Refusal: 503 while models are being loaded, 404 where there is no such one.
         """
-        if self.loading:
-            raise Refusal(503, "the model is being loaded", code="loading", retry_after=2)
+        self.refuse_while_loading()
         if name is None:
             found = next((each for each in self.all if suits(each)), None)
         else:

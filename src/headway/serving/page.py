@@ -92,8 +92,9 @@ def page_router() -> APIRouter:
 
     @router.get("/models")
     async def models(request: Request) -> ModelsAnswer:
-        """What there is to look at."""
+        """What there is to look at; 503 while it is being loaded."""
         held = models_of(request)
+        held.refuse_while_loading()
         facts = [model_facts(each.name, each.pipeline) for each in held.all]
         return ModelsAnswer(models=facts, runs=list(held.runs))
 
