@@ -145,6 +145,9 @@ def removed(ground: Ground, objective: str) -> None:
     there = trial.run.exists()
     if there:
         trial.run.rename(aside)
+    if there and not any(aside.iterdir()):  # nothing had begun, so nothing was taken
+        aside.rmdir()
+        there = False
     end = victim.end()
     if there and not (aside / "model").exists():
         refused(end)
