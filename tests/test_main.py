@@ -31,7 +31,7 @@ def test_what_the_system_refuses_is_one_message(tmp_path: Path) -> None:
     assert "afile" in last_message(tmp_path, data, *PAIRS, "stop.steps=1", "data.cache=afile", "--out", "run")
 
 
-@pytest.mark.parametrize("verb", ["predict", "inspect"])
+@pytest.mark.parametrize("verb", ["predict", pytest.param("inspect", marks=pytest.mark.slow)])
 def test_a_reader_who_has_enough_is_no_mistake(verb: str, tiny_runs: Runs) -> None:
     command = [sys.executable, "-m", "headway", verb, str(tiny_runs["pairs"])]
     reading, writing = os.pipe()

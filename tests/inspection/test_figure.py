@@ -49,7 +49,9 @@ def test_lines_are_as_strong_as_the_weights() -> None:
     assert sorted(lines.get_colors()[:, 3].tolist()) == pytest.approx(sorted(strong.tolist()))
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+@pytest.mark.parametrize(
+    "suffix", [".svg", *(pytest.param(each, marks=pytest.mark.slow) for each in (".png", ".pdf"))]
+)
 def test_files_are_the_same_each_time_whatever_a_text_holds(tmp_path: Path, suffix: str) -> None:
     held = []
     for style in ("map", "lines"):

@@ -126,7 +126,9 @@ def test_long_texts_keep_their_positions(tmp_path: Path) -> None:
     assert difference(bundle, export(bundle, tmp_path), long) <= 1e-5
 
 
-@pytest.mark.parametrize("type", ["float16", "bfloat16", "int8"])
+@pytest.mark.parametrize(
+    "type", ["int8", *(pytest.param(each, marks=pytest.mark.slow) for each in ("float16", "bfloat16"))]
+)
 def test_coarse_types_stay_near(type: str, tmp_path: Path) -> None:
     bundle = bundle_of(replace(MODERN, encoder_layers=0), roughness=0.02)
     before = {name: tensor.clone() for name, tensor in bundle.model.state_dict().items()}

@@ -37,7 +37,7 @@ def asked_for(pipeline: Pipeline, texts: list[str], way: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["pairs", "causal"])
-@pytest.mark.parametrize("budget", [1, 1500])
+@pytest.mark.parametrize("budget", [1500, pytest.param(1, marks=pytest.mark.slow)])
 def test_all_ways_of_searching_at_once(tiny_runs: dict[str, Path], kind: str, budget: int) -> None:
     pipeline, choose = load(tiny_runs[kind]), random.Random(budget)
     scheduler = Scheduler(pipeline.ensemble, budget, 1000)
