@@ -111,3 +111,14 @@ ONE_VOCABULARY = Rule(
     "it has one vocabulary for source and target",
     "train without text.source, so that one joint vocabulary is learned",
 )
+
+PLAIN_LAYERS: tuple[Rule, ...] = (
+    LAYER_NORM,
+    FIRST_NORM,
+    PLAIN_ACTIVATION,
+    ALL_KEY_HEADS,
+    HEADS_FILL_MODEL,
+    NO_QUERY_NORM,
+    NO_WINDOW,
+)
+"""Of those whose layers are the paper's, but for where the norms stand."""

@@ -38,9 +38,8 @@ def agreed_name(store: Store, rank: int, world: int) -> str:
         for other in sorted(missing):
             if store.check([f"headway/{own}/{other}"]):
                 missing.remove(other)
-            elif store.check(
-                [f"headway/{other}"]
-            ):  # perhaps of one that is gone: then nobody reads the answer
+            elif store.check([f"headway/{other}"]):
+                # perhaps of one that is gone: then nobody reads the answer
                 store.set(f"headway/{store.get(f'headway/{other}').decode()}", own)
         time.sleep(PAUSE)
     return own

@@ -9,33 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from headway.interop.families.parts import affine, position_table
 from headway.interop.family import ACTIVATION_NAMES, Reader, Rule, Settings, our_activation
-from headway.interop.rules import (
-    ALL_KEY_HEADS,
-    EPSILON_FIXED,
-    FIRST_NORM,
-    HEADS_FILL_MODEL,
-    LAYER_NORM,
-    NO_QUERY_NORM,
-    NO_TRANSFORM,
-    NO_WINDOW,
-    PLAIN_ACTIVATION,
-)
+from headway.interop.rules import EPSILON_FIXED, NO_TRANSFORM, PLAIN_LAYERS
 from headway.interop.weights import Entry, constant, filled, same
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 from headway.model.positions import wave_angles
 
-COMMON_RULES: tuple[Rule, ...] = (
-    LAYER_NORM,
-    EPSILON_FIXED,
-    FIRST_NORM,
-    PLAIN_ACTIVATION,
-    ALL_KEY_HEADS,
-    HEADS_FILL_MODEL,
-    NO_QUERY_NORM,
-    NO_WINDOW,
-    NO_TRANSFORM,
-)
+COMMON_RULES: tuple[Rule, ...] = (EPSILON_FIXED, *PLAIN_LAYERS, NO_TRANSFORM)
 
 SUBLAYERS = {
     "self_attn": "self_attention",
@@ -207,11 +188,12 @@ class BartShape:
             if self.positions == "sinusoidal":
                 yield constant(theirs, _split_waves_of(config), written=self.tables_saved)
             else:
-                yield _after_offset(theirs, f"{embedding}.positions.table.weight", self.offset)
+                yield position_table(theirs, config, self.offset, f"{embedding}.positions.table.weight")
             if self.embedding_norm:
-                yield from _affine(f"model.{stack}.layernorm_embedding", f"{embedding}.norm", config)
+                there, here = f"model.{stack}.layernorm_embedding", f"{embedding}.norm"
+                yield from affine(there, here, config.d_model, config.bias)
             if self.norm == "pre":
-                yield from _affine(f"model.{stack}.layer_norm", f"{stack}.norm", config)
+                yield from affine(f"model.{stack}.layer_norm", f"{stack}.norm", config.d_model, config.bias)
 
     def _layers(self, config: TransformerConfig) -> Iterable[Entry]:
         for stack, count in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
@@ -222,19 +204,11 @@ class BartShape:
                     there, here = f"model.{stack}.layers.{i}.{theirs}", f"{stack}.layers.{i}.{ours}"
                     if ours.endswith("attention"):
                         for projection, module in PROJECTIONS.items():
-                            yield from _affine(f"{there}.{projection}", f"{here}.{module}", config)
+                            names = f"{there}.{projection}", f"{here}.{module}"
+                            yield from affine(*names, config.d_model, config.bias)
                     else:
-                        yield from _affine(there, here, config)
-
-
-def _affine(theirs: str, ours: str, config: TransformerConfig) -> Iterable[Entry]:
-    """A weight and its bias, which theirs always has; ours lacks it where the config says so."""
-    yield same(f"{theirs}.weight", f"{ours}.weight")
-    if config.bias:
-        yield same(f"{theirs}.bias", f"{ours}.bias")
-    else:
-        size = config.d_ff if ours.endswith("inner") else config.d_model
-        yield filled(f"{theirs}.bias", (size,), 0.0)
+                        size = config.d_ff if ours.endswith("inner") else config.d_model
+                        yield from affine(there, here, size, config.bias)
 
 
 def _filled_up(theirs: tuple[str, ...], ours: str, rows: int) -> Entry:
@@ -244,16 +218,6 @@ def _filled_up(theirs: tuple[str, ...], ours: str, rows: int) -> Entry:
         (ours,),
         lambda tensors: [F.pad(tensors[0], (0, 0, 0, max(0, rows - len(tensors[0])))) for _ in theirs],
         lambda tensors, shapes: [tensors[0][: shapes[0][0]]],
-    )
-
-
-def _after_offset(theirs: str, ours: str, offset: int) -> Entry:
-    """A table of positions that begins after rows that are never used."""
-    return Entry(
-        (theirs,),
-        (ours,),
-        lambda tensors: [torch.cat((tensors[0][:0].new_zeros(offset, tensors[0].shape[1]), tensors[0]))],
-        lambda tensors, _: [tensors[0][offset:]],
     )
 
 

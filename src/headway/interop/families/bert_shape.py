@@ -5,17 +5,7 @@ from dataclasses import dataclass
 
 from headway.interop.families.parts import affine, embeddings
 from headway.interop.family import ACTIVATION_NAMES, Reader, Rule, Settings, our_activation
-from headway.interop.rules import (
-    ALL_KEY_HEADS,
-    EMBEDDING_NORM,
-    FIRST_NORM,
-    HEADS_FILL_MODEL,
-    LAYER_NORM,
-    NO_QUERY_NORM,
-    NO_WINDOW,
-    PLAIN_ACTIVATION,
-    POST_NORM,
-)
+from headway.interop.rules import EMBEDDING_NORM, PLAIN_LAYERS, POST_NORM
 from headway.interop.weights import Entry, filled, ignored, same
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 
@@ -24,18 +14,7 @@ TRANSFORM = Rule(
     "its prediction head has a layer of its own before the output projection",
     "model.output_transform=true",
 )
-COMMON_RULES: tuple[Rule, ...] = (
-    POST_NORM,
-    LAYER_NORM,
-    EMBEDDING_NORM,
-    FIRST_NORM,
-    PLAIN_ACTIVATION,
-    ALL_KEY_HEADS,
-    HEADS_FILL_MODEL,
-    NO_QUERY_NORM,
-    NO_WINDOW,
-    TRANSFORM,
-)
+COMMON_RULES: tuple[Rule, ...] = (POST_NORM, EMBEDDING_NORM, *PLAIN_LAYERS, TRANSFORM)
 
 LAYER = {
     "attention.self.query": "self_attention.query",

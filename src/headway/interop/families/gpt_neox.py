@@ -8,19 +8,7 @@ from torch import Tensor
 from headway.interop.families.parts import affine, embeddings, read_rope, rope_parameters
 from headway.interop.family import ACTIVATION_NAMES, Family, Reader, Settings, our_activation
 from headway.interop.reparametrise import fold_embedding_scale
-from headway.interop.rules import (
-    ALL_KEY_HEADS,
-    FIRST_NORM,
-    HEADS_FILL_MODEL,
-    LAYER_NORM,
-    NO_EMBEDDING_NORM,
-    NO_OUTPUT_BIAS,
-    NO_QUERY_NORM,
-    NO_WINDOW,
-    PLAIN_ACTIVATION,
-    PRE_NORM,
-    ROTARY,
-)
+from headway.interop.rules import NO_EMBEDDING_NORM, NO_OUTPUT_BIAS, PLAIN_LAYERS, PRE_NORM, ROTARY
 from headway.interop.weights import Entry, ignored, same
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 
@@ -131,19 +119,7 @@ GPT_NEOX = Family(
     name="gpt_neox",
     class_name="GPTNeoXForCausalLM",
     architecture="decoder",
-    rules=(
-        PRE_NORM,
-        LAYER_NORM,
-        FIRST_NORM,
-        NO_EMBEDDING_NORM,
-        ROTARY,
-        PLAIN_ACTIVATION,
-        ALL_KEY_HEADS,
-        HEADS_FILL_MODEL,
-        NO_QUERY_NORM,
-        NO_WINDOW,
-        NO_OUTPUT_BIAS,
-    ),
+    rules=(PRE_NORM, NO_EMBEDDING_NORM, ROTARY, *PLAIN_LAYERS, NO_OUTPUT_BIAS),
     to_config=to_config,
     from_config=from_config,
     entries=entries,

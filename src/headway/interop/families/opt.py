@@ -11,18 +11,7 @@ from headway.interop.families.parts import (
 )
 from headway.interop.family import ACTIVATION_NAMES, Family, Reader, Settings, our_activation
 from headway.interop.reparametrise import fold_embedding_scale
-from headway.interop.rules import (
-    ALL_KEY_HEADS,
-    EPSILON_FIXED,
-    FIRST_NORM,
-    HEADS_FILL_MODEL,
-    LAYER_NORM,
-    NO_EMBEDDING_NORM,
-    NO_OUTPUT_BIAS,
-    NO_QUERY_NORM,
-    NO_WINDOW,
-    PLAIN_ACTIVATION,
-)
+from headway.interop.rules import EPSILON_FIXED, NO_EMBEDDING_NORM, NO_OUTPUT_BIAS, PLAIN_LAYERS
 from headway.interop.weights import Entry
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 
@@ -110,19 +99,7 @@ OPT = Family(
     name="opt",
     class_name="OPTForCausalLM",
     architecture="decoder",
-    rules=(
-        LAYER_NORM,
-        EPSILON_FIXED,
-        FIRST_NORM,
-        NO_EMBEDDING_NORM,
-        POSITION_TABLE,
-        PLAIN_ACTIVATION,
-        ALL_KEY_HEADS,
-        HEADS_FILL_MODEL,
-        NO_QUERY_NORM,
-        NO_WINDOW,
-        NO_OUTPUT_BIAS,
-    ),
+    rules=(EPSILON_FIXED, NO_EMBEDDING_NORM, POSITION_TABLE, *PLAIN_LAYERS, NO_OUTPUT_BIAS),
     to_config=to_config,
     from_config=from_config,
     entries=entries,

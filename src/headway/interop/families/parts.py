@@ -71,13 +71,18 @@ def without_prefix(entries: Iterable[Entry], prefix: str) -> list[Entry]:
     ]
 
 
-def position_table(theirs: str, config: TransformerConfig, offset: int = 0) -> Entry:
+def position_table(
+    theirs: str,
+    config: TransformerConfig,
+    offset: int = 0,
+    ours: str = "embedding.positions.table.weight",
+) -> Entry:
     """The table of positions, after some rows that no token uses; waves are written out as a table."""
     if config.positions.kind == "sinusoidal":
         return constant(theirs, lambda: _after(offset, waves(config)))
     return Entry(
         (theirs,),
-        ("embedding.positions.table.weight",),
+        (ours,),
         lambda tensors: [_after(offset, tensors[0])],
         lambda tensors, _: [tensors[0][offset:]],
     )
