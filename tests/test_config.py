@@ -12,7 +12,7 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.config import apply_overrides, from_table, read_config, read_toml, table_of
+from headway.config import apply_overrides, from_table, read_toml, table_of
 from headway.errors import RecipeError
 from headway.model.config import TransformerConfig
 from headway.recipe import read_recipe
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"absent\.toml: cannot be read"):
         read_toml(tmp_path / "absent.toml")
     path.write_text("size = 3\n[inner]\nkind = 'pre'", "utf-8-sig")
-    assert read_config(Outer, path) == Outer(size=3, inner=Inner(kind="pre"))
+    assert from_table(Outer, read_toml(path), str(path)) == Outer(size=3, inner=Inner(kind="pre"))
 
 
 @pytest.mark.parametrize(

@@ -64,11 +64,6 @@ def may_be_read(path: Path) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
-def read_config(kind: type[T], path: Path) -> T:
-    """The dataclass that a TOML file describes."""
-    return from_table(kind, read_toml(path), str(path))
-
-
 def each_once(pairs: list[tuple[str, Any]]) -> Table:
     """The object that JSON describes. Raises ValueError for a key that stands twice: which is meant?"""
     table = dict(pairs)

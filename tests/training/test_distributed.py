@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, multiprocessing
+from torch import Tensor, multiprocessing, nn
 
 from headway.batch import NO_LABEL
 from headway.data.in_memory import InMemory
@@ -21,11 +21,16 @@ from headway.text.special import SpecialIds
 from headway.training.checkpoint import Checkpoints
 from headway.training.distributed import ALONE, Ranks, is_launched, joined
 from headway.training.optimizer import build_optimizer
-from headway.training.parallel import spread, whole_state
+from headway.training.parallel import spread, whole
 from headway.training.state import TrainState
 from headway.training.step import train_step
 
 from .toys import VOCABULARY, plan_of, tiny_model
+
+
+def whole_state(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters by name, put together from all processes, which must all ask for them."""
+    return {name: whole(parameter.detach()).contiguous() for name, parameter in model.named_parameters()}
 
 
 class Training:

@@ -57,11 +57,6 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
-def whole_state(model: nn.Module) -> dict[str, Tensor]:
-    """All parameters by name, whole; all processes must ask for them."""
-    return {name: whole(parameter.detach()).contiguous() for name, parameter in model.named_parameters()}
-
-
 def as_parameter(whole_tensor: Tensor, parameter: Tensor) -> Tensor:
     """A whole tensor laid out as the parameter is: on its device, and of a shard this process's part."""
     tensor = whole_tensor.to(parameter.device)
