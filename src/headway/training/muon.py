@@ -1,4 +1,7 @@
-"""Muon: momentum made orthogonal, for the matrices of the layers (Jordan et al. 2024; Liu et al. 2025)."""
+"""Muon: momentum made orthogonal, for the matrices of the layers (Jordan et al. 2024; Liu et al. 2025).
+
+Its cost is matrix products beside the model's own, so there are as few as will do.
+"""
 
 from collections import defaultdict
 from typing import Any
@@ -8,9 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 MOMENTUM = 0.95
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the odd polynomial whose iteration brings singular values near 1 (Jordan et al. 2024)."""
-ITERATIONS = 5
+COEFFICIENTS = (
+    (8.0934, -23.6204, 17.4462),
+    (3.6366, -2.7219, 0.5365),
+    (2.6613, -1.9772, 0.4526),
+)
+"""Of three odd polynomials, of x, x³ and x⁵, each the closest to 1 on what the one before makes of [0.01, 1].
+
+One after the other they bring singular values to within 0.28 of 1 (the construction of Amsel et al. 2025).
+"""
 ADAM_SIZE = 0.2
 """Root mean square of an update at rate 1, which is about that of Adam's (Liu et al. 2025, §2.2)."""
 
@@ -53,12 +62,29 @@ class Muon(torch.optim.AdamW):
 
 
 def orthogonalize(matrices: Float[Tensor, "N R C"]) -> Float[Tensor, "N R C"]:
-    """Matrices with the same singular vectors, and all singular values near 1 (between about 0.7 and 1.2)."""
-    a, b, c = COEFFICIENTS
+    """Matrices with the same singular vectors, and all singular values near 1 (between 0.72 and 1.28).
+
+    What is below a hundredth of the norm stays below.
+    """
     x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    if x.shape[1] == x.shape[2]:
+        for a, b, c in COEFFICIENTS:
+            square = x @ x.mT
+            x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+        return x
     tall = x.shape[1] > x.shape[2]
-    x = x.mT.contiguous() if tall else x  # a batch of transposed products is slow
-    for _ in range(ITERATIONS):
-        square = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return (x.mT if tall else x).to(matrices.dtype)
+    factor = _factor(x.mT @ x if tall else x @ x.mT)
+    return x @ factor if tall else factor @ x
+
+
+def _factor(square: Float[Tensor, "N S S"]) -> Float[Tensor, "N S S"]:
+    """What the polynomials of a matrix multiply it with, from its product with itself transposed.
+
+    Oblong matrices are large beside this square, which all the work is then done on.
+    """
+    whole = identity = torch.eye(square.shape[1], dtype=square.dtype, device=square.device)
+    for a, b, c in COEFFICIENTS:
+        one = torch.baddbmm(square, square, square, beta=b, alpha=c) + a * identity
+        whole = whole @ one
+        square = one @ square @ one
+    return whole
