@@ -1,5 +1,6 @@
 """A real server on a free port, in a thread."""
 
+import faulthandler
 import threading
 import time
 from collections.abc import Iterator
@@ -37,8 +38,9 @@ class Live:
 @contextmanager
 def running(app: FastAPI) -> Iterator[str]:
     """The address of an app that uvicorn serves."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
+    config = uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=10)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         wait_until(lambda: server.started or not thread.is_alive())
@@ -47,7 +49,10 @@ def running(app: FastAPI) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(LONGEST_START)
+        if thread.is_alive():
+            faulthandler.dump_traceback(all_threads=True)
+            raise AssertionError("the server does not end; what its threads do is above")
 
 
 @contextmanager
