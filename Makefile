@@ -2,6 +2,9 @@
 #   make demo       train a model that pronounces English words, about three minutes on two cores
 #   make check      format, lint and types
 #   make test       the fast tests        make test-all   all of them
+#   make docs       the documentation as a site that reads offline, in site/; stops at whatever is wrong with it
+#   make tour       all experiments of docs/tour, half an hour on two cores, with their figures and tables
+#   make table3     the rows of the paper's Table 3, small; goes on where it was stopped
 #   make setup      only make .venv with everything a developer needs
 # Another interpreter: make setup PYTHON=python3.12    Some of the tests: make test TESTS=tests/model
 
@@ -16,7 +19,7 @@ PEERS := $(VENV)/.installed-peers
 # The development extras hold the demo's, so an environment that has them is not touched.
 DEMO := $(if $(wildcard $(DEV)),$(DEV),$(VENV)/.installed-demo)
 
-.PHONY: setup check test test-all demo
+.PHONY: setup check test test-all demo docs tour table3
 
 setup: $(DEV)
 
@@ -33,6 +36,15 @@ test-all: $(DEV) $(PEERS)
 
 demo: $(DEMO)
 	$(BIN)/headway demo pronounce
+
+docs: $(DEV)
+	$(BIN)/python -m docs_build
+
+tour: $(DEV)
+	$(BIN)/python -m tour
+
+table3: $(DEV)
+	$(BIN)/python benchmarks/table3.py
 
 $(VENV)/.installed-%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -29,6 +29,7 @@ from headway.training.checkpoint import Checkpoints
 from headway.training.optimizer import build_optimizer
 from headway.training.settings import OptimizerConfig
 from headway.training.state import Counters, TrainState
+from tests.hostile_data import PreparedFolder, read_token_file, token_file_seeds
 
 TEXT = ["the cat sat on a mat", "is it 1999, or 20?", "ünïcödé 🙂!"]
 ALPHABET = 150
@@ -283,6 +284,19 @@ def gguf(folder: Path) -> Target:
     return Target([(folder / GGUF_FILE).read_bytes()], read)
 
 
+def token_file(folder: Path) -> Target:
+    """A token file, and the first batches of what it holds."""
+    return Target(
+        token_file_seeds(folder), lambda content: read_token_file(folder / "damaged.tokens", content)
+    )
+
+
+def prepared_text(folder: Path) -> Target:
+    """Every file of a folder of encoded text, done or half done."""
+    prepared = PreparedFolder(folder)
+    return Target(prepared.seeds(), prepared.read)
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "lines": lines,
     "records": records,
@@ -295,6 +309,8 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "bert": lambda folder: transformers(folder, "bert"),
     "llama": transformers,
     "gguf": gguf,
+    "token-file": token_file,
+    "prepared": prepared_text,
 }
 
 # fmt: off

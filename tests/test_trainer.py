@@ -121,9 +121,10 @@ def test_asked_while_the_last_step_is_saved_it_stops_before_the_model(
     assert_ended_alike(outcome.folder, whole)
 
 
-def test_the_precision_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_fast_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other load on the machine later would say otherwise."""
     monkeypatch.setattr(trainer, "choose_precision", lambda *_: "bfloat16")
+    monkeypatch.setattr(trainer, "choose_kernel", lambda *_: "matmul")
     run = train_tiny(KIND, tmp_path, 10, *SHORT).folder
     weights = (run.model / "model.safetensors").read_bytes()
     shutil.rmtree(run.model)
@@ -133,6 +134,7 @@ def test_the_precision_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monk
         raise AssertionError("measured again")
 
     monkeypatch.setattr(trainer, "choose_precision", again)
+    monkeypatch.setattr(trainer, "choose_kernel", again)
     told = go_on(run.path)
     assert [line for line in told if line.endswith("bfloat16")]
     assert (run.model / "model.safetensors").read_bytes() == weights, "bit for bit in bfloat16 too"

@@ -7,8 +7,9 @@ if TYPE_CHECKING:
     from headway.errors import UserError
     from headway.exchange import export, import_model
     from headway.launch import train
+    from headway.verification.verify import verify
 
-__all__ = ["Pipeline", "UserError", "export", "import_model", "load", "train"]
+__all__ = ["Pipeline", "UserError", "export", "import_model", "load", "train", "verify"]
 
 _HOMES = {
     "Pipeline": "headway.api",
@@ -17,6 +18,7 @@ _HOMES = {
     "export": "headway.exchange",
     "import_model": "headway.exchange",
     "train": "headway.launch",
+    "verify": "headway.verification.verify",
 }
 
 

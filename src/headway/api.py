@@ -22,6 +22,8 @@ from headway.decoding.score import Score, Scorer
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import pad_encoder
 from headway.errors import UserError
+from headway.inspection.masks import MaskView, mask_views
+from headway.inspection.positions import PositionView, position_view
 from headway.inspection.record import Recording, record_attention
 from headway.model.architectures import EncoderDecoder, MaskedLM
 from headway.model.config import Architecture
@@ -36,6 +38,11 @@ class Pipeline:
         self.bundle = bundles[0]
         self.ensemble = ensemble_of(bundles)
         self.search = from_table(SearchConfig, self.bundle.meta.search)
+
+    def __repr__(self) -> str:
+        device, several = self.ensemble.device.type, len(self.ensemble.models)
+        among = f", first of an ensemble of {several}" if several > 1 else ""
+        return f"Pipeline({self.bundle!r}, on {device}{among})"
 
     @property
     def architecture(self) -> Architecture:
@@ -102,10 +109,20 @@ class Pipeline:
         its own.
         """
         if self.architecture != "encoder-decoder":
-            if output is not None:
-                raise UserError("only an encoder-decoder's output is apart from what it reads")
+            _refuse_output(output)
             return record_attention(self.bundle, None, text)
         return record_attention(self.bundle, text, self.predict(text) if output is None else output)
+
+    def masks(self, text: str, output: str | None = None) -> list[MaskView]:
+        """What each position of the (first) model may see in one pass; text and output as of `attend`."""
+        if self.architecture != "encoder-decoder":
+            _refuse_output(output)
+            return mask_views(self.bundle, None, text)
+        return mask_views(self.bundle, text, self.predict(text) if output is None else output)
+
+    def positions(self, length: int = 100) -> PositionView:
+        """How the (first) model tells the first places of a text apart."""
+        return position_view(self.bundle.model, length)
 
     @cached_property
     def reader(self) -> MaskedLM | EncoderDecoder:
@@ -170,6 +187,11 @@ class Pipeline:
             h[first : first + len(row) + around].float().cpu().numpy()
             for h, row in zip(hidden, rows, strict=True)
         ]
+
+
+def _refuse_output(output: str | None) -> None:
+    if output is not None:
+        raise UserError("only an encoder-decoder's output is apart from what it reads")
 
 
 def key_of(override: str) -> str:

@@ -67,6 +67,12 @@ class Bundle:
     tokenizers: Tokenizers
     meta: BundleInfo
 
+    def __repr__(self) -> str:
+        source, target = self.tokenizers
+        count = sum(parameter.numel() for parameter in self.model.parameters())
+        read = "" if source is None or source is target else f"{source!r} → "
+        return f"Bundle({self.architecture}, {count:,} parameters, {read}{target!r})"
+
     @property
     def architecture(self) -> Architecture:
         return self.config.architecture

@@ -5,7 +5,18 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from headway.commands import attend, demo, evaluate, export, import_model, inspect, predict, serve, train
+from headway.commands import (
+    attend,
+    demo,
+    evaluate,
+    export,
+    import_model,
+    inspect,
+    predict,
+    serve,
+    train,
+    verify,
+)
 
 
 class Verbs(TyperGroup):
@@ -32,6 +43,7 @@ app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
 app.command("inspect")(inspect.inspect)
 app.command("attend")(attend.attend)
+app.command("verify")(verify.verify)
 app.command("export")(export.export)
 app.command("import")(import_model.import_model)
 app.command("demo")(demo.demo)

@@ -39,8 +39,7 @@ def export(
     out = default_place(folder, to) if out is None else Path(out)
     refuse_taken(out)
     bundle = load_bundle(model_folder(folder))
-    texts = _given(text) if text is not None else held_out_texts(folder, bundle) or generated_texts(bundle)
-    return export_bundle(bundle, to, out, texts, type)
+    return export_bundle(bundle, to, out, texts_for(folder, bundle, text), type)
 
 
 def default_place(model: Path, to: str) -> Path:
@@ -66,6 +65,17 @@ def import_model(folder: Path | str, out: Path | str, say: Say = lambda _: None)
         say(line)
     save_bundle(bundle, out, _card(bundle, folder, out, compared))
     return Pipeline(bundle)
+
+
+def texts_for(model: Path | None, bundle: Bundle, given: Path | str | Sequence[str] | None) -> Texts:
+    """What a model is proved on: given lines or a file of them, its run's held-out text, or generated text.
+
+    Raises DataError for a file that cannot be read.
+    """
+    if given is not None:
+        return _given(given)
+    held_out = None if model is None else held_out_texts(model, bundle)
+    return held_out or generated_texts(bundle)
 
 
 def held_out_texts(folder: Path, bundle: Bundle) -> Texts | None:

@@ -113,7 +113,8 @@ def memory_of(recipe: Recipe) -> MemoryEstimate:
     """What training by the recipe will take, in float32."""
     width = WIDTH_OF_PAIRS if recipe.reads_pairs else recipe.batch.context
     labelled = recipe.masking.rate if recipe.model.architecture == "encoder" else 1.0
-    return estimate_memory(recipe.model, recipe.batch.tokens // recipe.batch.accumulate, width, labelled)
+    tokens = recipe.batch.tokens // recipe.batch.accumulate
+    return estimate_memory(recipe.model, tokens, width, labelled, recompute=recipe.runtime.recompute)
 
 
 def _memory(estimate: MemoryEstimate) -> Table:

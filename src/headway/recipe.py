@@ -28,11 +28,17 @@ DECIDED_LATER = {"vocab_size": "target", "source_vocab_size": "source"}
 
 @dataclass(frozen=True, kw_only=True)
 class MaskingConfig:
-    """Which share of tokens a masked language model must restore; from `rate` to `rate_end` over the run."""
+    """Which share of tokens a masked language model must restore.
+
+    Of the chosen tokens 80 % become `<mask>`, 10 % a random token, 10 % stay (Devlin et al. 2019, §3.1).
+    """
 
     rate: float = 0.15
+    """Share of tokens to be restored, at least one in each row."""
     rate_end: float | None = None
+    """The share at the end of the run, reached in a straight line; None = `rate` throughout."""
     whole_words: bool = False
+    """Whole words are chosen, with all their tokens."""
 
     def __post_init__(self) -> None:
         rates = (("rate", self.rate), ("rate_end", self.rate_end))
@@ -47,8 +53,9 @@ class Recipe:
     data: DataConfig
     stop: StopConfig
     preset: str = "paper-base"
-    """The model that the `model` table changes."""
+    """The model that the table `model` changes."""
     seed: int = 1
+    """Of starting weights, dropout, order of examples, masks, and what is held out."""
     start_from: str | None = None
     """A model or run folder whose weights, shape and vocabularies the run starts from; None = fresh ones."""
     text: TextConfig = field(default_factory=TextConfig)

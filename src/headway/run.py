@@ -181,8 +181,7 @@ def check_positions(recipe: Recipe, prepared: Prepared) -> None:
     needed, remedy = recipe.batch.context, "choose a shorter batch.context"
     if recipe.reads_pairs:
         files = (prepared.train, prepared.valid)
-        sides = [side for file in files for side in (file.lengths, file.source_lengths) if side is not None]
-        needed = max(int(side.max()) for side in sides) + 1
+        needed = max(max(file.longest, file.longest_source) for file in files) + 1
         remedy = "leave longer pairs out by data.max_source and data.max_target"
     if needed > positions.max_length:
         raise RecipeError(

@@ -1,10 +1,13 @@
 """Where and how numbers are computed: the device, and the precision that is fast on it."""
 
+import ctypes
 import json
 import os
 import platform
+import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,19 +18,26 @@ from headway.errors import RecipeError, refuse_out_of_range
 
 Precision = Literal["float32", "bfloat16"]
 Parallel = Literal["ddp", "fsdp"]
+Kernel = Literal["sdpa", "matmul"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeConfig:
-    """Chosen for the machine unless said otherwise; nothing here changes results but for rounding."""
+    """Where it is computed; results change by rounding alone."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """`auto`: CUDA, else MPS, else the CPU."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """bfloat16 = matrix products in bfloat16, weights and everything delicate in float32."""
+    """`bfloat16`: matrix products in bfloat16, weights and everything delicate in float32. `auto`: that
+    where the processor is really faster in it, measured once."""
     threads: int = 0
-    """0 = all cores."""
+    """Of the CPU; 0 = torch's own choice, most often all cores."""
+    attention: Literal["auto", "sdpa", "matmul"] = "auto"
+    """How training computes attention over short rows: PyTorch's fused kernel, or matrix products."""
+    recompute: bool = False
+    """Compute what is inside a layer again for the backward pass, rather than keep it."""
     parallel: Parallel = "ddp"
-    """With several processes: ddp = each holds the whole model, fsdp = each holds a shard of it."""
+    """With several processes: `ddp`, each holds the whole model; `fsdp`, each holds a shard of it."""
 
     def __post_init__(self) -> None:
         refuse_out_of_range("runtime", self, [("threads", 0 <= self.threads <= 1024, "from 0 to 1024")])
@@ -54,7 +64,7 @@ def choose_precision(wanted: Literal["auto", "float32", "bfloat16"], device: tor
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if device.type != "cpu":
         return "float32"
-    return "bfloat16" if _cpu_speedup_of_bfloat16() >= 1.5 else "float32"
+    return "bfloat16" if measured_once("bfloat16", _speedup_of_bfloat16) >= 1.5 else "float32"
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
@@ -72,17 +82,33 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "headway"
 
 
-def _cpu_speedup_of_bfloat16() -> float:
-    """How many times faster a layer-sized product is in bfloat16; measured once for this processor."""
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed, where it is glibc; elsewhere nothing is done.
+
+    Else large tensors are given back to the system and asked for anew, step by step, and it clears every
+    page of them each time.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    trim_threshold, top_pad, mmap_max = -1, -2, -4  # <malloc.h>
+    with suppress(OSError, AttributeError):  # another C library
+        set_option = ctypes.CDLL(None).mallopt
+        set_option(mmap_max, 0)  # what is mapped by itself is given back by itself
+        set_option(trim_threshold, -1)
+        set_option(top_pad, 2**26)
+
+
+def measured_once(name: str, measure: Callable[[], float]) -> float:
+    """A ratio of speeds on this processor, kept in the cache folder."""
     threads = torch.get_num_threads()
     key = f"{platform.machine()} {_processor_name()} torch {torch.__version__} threads {threads}"
-    file = cache_folder() / "bfloat16.json"
+    file = cache_folder() / f"{name}.json"
     try:
         known = json.loads(file.read_text("utf-8"))
         return float(known[key])
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
-    speedup = _seconds_of_product(torch.float32) / _seconds_of_product(torch.bfloat16)
+    speedup = measure()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({**known, key: round(speedup, 3)}), "utf-8")
@@ -91,14 +117,24 @@ def _cpu_speedup_of_bfloat16() -> float:
     return speedup
 
 
-def _seconds_of_product(kind: torch.dtype) -> float:
-    x, weight = torch.randn(1024, 256).to(kind), torch.randn(512, 256).to(kind)
-    times = []
-    for _ in range(8):
+def best_seconds(work: Callable[[], object], times: int = 8) -> float:
+    """What the fastest of several turns takes."""
+    taken = []
+    for _ in range(times):
         start = time.perf_counter()
-        torch.nn.functional.linear(x, weight)
-        times.append(time.perf_counter() - start)
-    return min(times)
+        work()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def _speedup_of_bfloat16() -> float:
+    """How many times faster a layer-sized product is in bfloat16."""
+
+    def seconds(kind: torch.dtype) -> float:
+        x, weight = torch.randn(1024, 256).to(kind), torch.randn(512, 256).to(kind)
+        return best_seconds(lambda: torch.nn.functional.linear(x, weight))
+
+    return seconds(torch.float32) / seconds(torch.bfloat16)
 
 
 def _processor_name() -> str:

@@ -28,7 +28,7 @@ from headway.model.architectures import Transformer, build
 from headway.model_card import model_card
 from headway.recipe import Recipe, recipe_text
 from headway.run_folder import RunFolder
-from headway.runtime import Precision, autocast, choose_device, choose_precision
+from headway.runtime import Precision, autocast, choose_device, choose_precision, keep_freed_memory
 from headway.samples import held_out_samples
 from headway.sealed_folder import writing
 from headway.start_from import load_start
@@ -39,6 +39,7 @@ from headway.training.distributed import ALONE, Ranks
 from headway.training.freeze import freeze
 from headway.training.guard import DivergedError
 from headway.training.interrupt import Interruption, interruption
+from headway.training.kernel import choose_kernel, recompute_layers, use_kernel
 from headway.training.loop import Batches, LookStoppedError, Plan, Reporter, Validation, train
 from headway.training.loss import token_loss
 from headway.training.optimizer import build_optimizer
@@ -89,6 +90,8 @@ class Trainer:
         recipe, ranks = self.recipe, self.ranks
         if recipe.optimizer.kind == "muon" and recipe.runtime.parallel == "fsdp" and ranks.world > 1:
             raise RecipeError("optimizer.kind = 'muon' needs whole matrices: choose runtime.parallel = 'ddp'")
+        if recipe.runtime.recompute:
+            recompute_layers(model)
         trainee = spread(model, ranks, recipe.runtime.parallel)
         average = start_average(model) if recipe.training.ema else None
         optimizer = build_optimizer(model, recipe.optimizer, self.peak_rate)
@@ -103,6 +106,8 @@ class Trainer:
 
         Raises DivergedError, with the batch beside the run, where too many steps were left out.
         """
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self._begin_or_restore()
         counters = self.state.counters
         plan = Plan(
@@ -158,6 +163,10 @@ class Trainer:
         if counters.precision is None:
             chosen = choose_precision(recipe.runtime.precision, self.device)
             counters.precision = self.ranks.first_says(chosen)
+        if counters.attention is None:
+            kernel = choose_kernel(recipe.runtime.attention, self.device, counters.precision)
+            counters.attention = self.ranks.first_says(kernel)
+        use_kernel(self.model, counters.attention)
         if counters.tokenizers not in ("", now[0]):
             raise FolderError(
                 f"{self.folder.path}: its tokenizers are not those that the run began with; "
@@ -251,11 +260,10 @@ class Trainer:
         return f"The last one's batch is in {path}"
 
     def _bundle(self, model: Model, metrics: dict[str, float]) -> Bundle:
-        lengths, sources = self.prepared.train.lengths, self.prepared.train.source_lengths
-        pairs = sources is not None
+        text, pairs = self.prepared.train, self.recipe.reads_pairs
         info = BundleInfo(
-            longest_source=int(sources.max()) if sources is not None else 0,
-            longest_target=int(lengths.max()) if pairs else self.recipe.batch.context,
+            longest_source=text.longest_source,
+            longest_target=text.longest if pairs else self.recipe.batch.context,
             **self.commonest,
             search=asdict(self.recipe.search),
             metrics=metrics,

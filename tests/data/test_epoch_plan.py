@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.data.epoch_plan import EpochPlan, Planning, runs_under_budget
+from headway.data.epoch_plan import Planning, PoolPlan, runs_under_budget
 from headway.data.packing import Pieces
 
 WIDTHS = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=80)
@@ -18,7 +18,7 @@ def whole(widths: list[tuple[int, int]]) -> tuple[Pieces, np.ndarray, np.ndarray
     return Pieces(count, count * 0, target), target, source
 
 
-def rows_of(plan: EpochPlan, number: int) -> list[list[int]]:
+def rows_of(plan: PoolPlan, number: int) -> list[list[int]]:
     starts = plan.row_starts
     return [plan.pieces.examples[starts[row] : starts[row + 1]].tolist() for row in plan.batch_rows(number)]
 

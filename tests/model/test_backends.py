@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from headway.model.backends import Attend, RecordingBackend, SdpaAttend, sdpa
+from headway.model.backends import Attend, RecordingBackend, SdpaAttend, matmul, sdpa
 from headway.model.mask import AttentionMask
 
 from .shapes import assert_near
@@ -58,7 +58,7 @@ def by_hand(mask: AttentionMask, bias: Tensor | None, q: Tensor, k: Tensor, v: T
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
 @pytest.mark.parametrize("bias", BIASES.values(), ids=BIASES)
-@pytest.mark.parametrize("backend", [sdpa, RecordingBackend()], ids=["sdpa", "recording"])
+@pytest.mark.parametrize("backend", [sdpa, matmul, RecordingBackend()], ids=["sdpa", "matmul", "recording"])
 def test_a_backend_computes_equation_1(
     backend: RecordingBackend, bias: Tensor | None, mask: AttentionMask, kv_heads: int
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_backend_computes_equation_1(
     assert_near(backend(mask, bias, 5, 7, CPU)(q, k, v), by_hand(mask, bias, q, k, v))
 
 
-@pytest.mark.parametrize("backend", [sdpa, RecordingBackend()], ids=["sdpa", "recording"])
+@pytest.mark.parametrize("backend", [sdpa, matmul, RecordingBackend()], ids=["sdpa", "matmul", "recording"])
 def test_a_bias_learns_where_keys_are_visible(backend: RecordingBackend) -> None:
     bias = torch.zeros(1, H, 5, 5, requires_grad=True)
     attend = backend(AttentionMask(causal=True), bias, 5, 5, CPU)
@@ -75,6 +75,11 @@ def test_a_bias_learns_where_keys_are_visible(backend: RecordingBackend) -> None
     assert bias.grad.isfinite().all()
     assert bias.grad.triu(1).eq(0).all()
     assert torch.equal(bias.grad[0, 0, 1:].ne(0), torch.ones(4, 5).tril(1).bool())
+
+
+def test_long_rows_are_never_held() -> None:
+    assert isinstance(matmul(AttentionMask(causal=True), None, 300, 300, CPU), SdpaAttend)
+    assert not isinstance(matmul(AttentionMask(causal=True), None, 200, 200, CPU), SdpaAttend)
 
 
 def bound(mask: AttentionMask, queries: int, keys: int) -> SdpaAttend:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from headway.batch import NO_LABEL, Batch
@@ -57,13 +58,42 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     projected: list[int] = []
     project = model.logits
     monkeypatch.setattr(model, "logits", lambda some: projected.append(len(some)) or project(some))
-    monkeypatch.setattr(loss_module, "CHUNK", 7)
+    monkeypatch.setattr(loss_module, "LOGITS_AT_ONCE", {"cpu": 7 * VOCABULARY})
     in_chunks, gradient_in_chunks = gradients(model, batch)
     labels = int((batch.labels != NO_LABEL).sum())
     assert max(projected) == 7
     assert sum(projected) == labels, "no logits but those of labels are computed"
     torch.testing.assert_close(in_chunks, total, rtol=1e-6, atol=0)
     torch.testing.assert_close(gradient_in_chunks, gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_the_gradient_is_that_of_the_formula() -> None:
+    model, batch = tiny_model(), random_batch(0, rows=8)
+    _, gradient = gradients(model, batch)
+    model.zero_grad()
+    wanted = batch.labels != NO_LABEL
+    logits = model.logits(model(batch.inputs, batch.source))[wanted]
+    F.cross_entropy(logits, batch.labels[wanted], reduction="sum", label_smoothing=0.1).backward()
+    plain = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    torch.testing.assert_close(gradient, plain, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("learns", ["trunk", "head", "both"])
+def test_what_is_frozen_gets_no_gradient(learns: str) -> None:
+    model, batch = tiny_model(tie=False), random_batch(0)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(learns == "both" or (learns == "head") == name.startswith("output"))
+    token_loss(model, batch, 0.1).total.backward()
+    for parameter in model.parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad
+
+
+def test_no_gradient_is_made_where_none_is_wanted() -> None:
+    model, batch = tiny_model(), random_batch(0)
+    with torch.no_grad():
+        loss = token_loss(model, batch, 0.1)
+    assert not loss.total.requires_grad
+    torch.testing.assert_close(loss.total, token_loss(model, batch, 0.1).total.detach())
 
 
 def test_nothing_to_predict_costs_nothing() -> None:

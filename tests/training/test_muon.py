@@ -40,7 +40,7 @@ def parameters() -> list[Tensor]:
 
 
 def test_it_is_torchs_muon_on_matrices_and_torchs_adamw_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch has five equal polynomials, and computes the products in bfloat16, ours in the type of the weights."""
+    """torch has five equal polynomials, and computes their products in bfloat16."""
     monkeypatch.setattr("headway.training.muon.COEFFICIENTS", 5 * [(3.4445, -4.7750, 2.0315)])
     ours, theirs = parameters(), parameters()
     settings = {"lr": 0.01, "weight_decay": 0.1}

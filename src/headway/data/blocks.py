@@ -13,7 +13,7 @@ from headway.config import from_table
 from headway.data.corpus import DataConfig, Record, Skips
 from headway.data.split import example_hash
 from headway.data.token_file import Integers, TokenFile, TokenWriter
-from headway.errors import DataError
+from headway.errors import UserError
 from headway.text.tokenizer import Tokenizers
 
 BLOCK_EXAMPLES = 1 << 19
@@ -35,6 +35,22 @@ class Tally:
 
     def skip(self, reason: str, record: Record) -> None:
         self.skipped.setdefault(reason, Skips(0, f"{record.file}, line {record.line}")).count += 1
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the header of a block tells of all examples up to its end."""
+
+    examples: int
+    tallies: list[Tally]
+    hashes: int
+    """Of this block."""
+
+    def __post_init__(self) -> None:
+        numbers = [n for tally in self.tallies for n in (tally.tokens, tally.unknown, tally.longest)]
+        kept = sum(tally.examples for tally in self.tallies)
+        if any(len(sides) != 2 for sides in numbers) or not 0 <= kept <= self.examples < 2**62:
+            raise ValueError("it tells what cannot be")
 
 
 class Part:
@@ -104,10 +120,10 @@ class Blocks:
         """Takes up the blocks that are there, whole and of this fingerprint."""
         self.folder, self.fingerprint, self.parts = folder, fingerprint, parts
         self.count, self.examples = 0, 0
-        while (about := self._read(self.count)) is not None:
-            self.count, self.examples = self.count + 1, about["examples"]
-            for part, tally in zip(parts, about["tallies"], strict=True):
-                part.tally = from_table(Tally, tally, str(folder))
+        while (account := self._read(self.count)) is not None:
+            self.count, self.examples = self.count + 1, account.examples
+            for part, tally in zip(parts, account.tallies, strict=True):
+                part.tally = tally
 
     def write(self, encoded: Iterator[tuple[Part, Record, Integers, Integers | None]]) -> None:
         """All further examples of the text."""
@@ -160,20 +176,21 @@ class Blocks:
             part.writer.finish(self.fingerprint, about | {"hashes": len(part.hashes)})
         self.count += 1
 
-    def _read(self, number: int) -> dict[str, Any] | None:
+    def _read(self, number: int) -> Account | None:
         """What is known about a block, if it is whole."""
-        about = None
+        account = None
         for part in reversed(self.parts):
             path = self._path(number, part)
             try:
                 file = TokenFile(path)
+                account = from_table(Account, file.about)
                 size = self._hashes(number, part).stat().st_size
-            except (DataError, OSError):
+            except (UserError, OSError):
                 return None
-            if file.fingerprint != self.fingerprint or size != 8 * file.about["hashes"]:
+            fits = account.hashes == len(file) and len(account.tallies) == len(self.parts)
+            if file.fingerprint != self.fingerprint or size != 8 * account.hashes or not fits:
                 return None
-            about = file.about
-        return about
+        return account
 
     def _path(self, number: int, part: Part) -> Path:
         return self.folder / f"{number:06}.{part.name}.block"

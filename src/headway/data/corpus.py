@@ -20,32 +20,37 @@ MOST_HELD_OUT = 5_000
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which text, and how it is read. Paths may be globs, .gz, .xz, .zst, or "-" for standard input.
-
-    layout: pairs (source TAB target), parallel (files in turn: source, target, source, …), jsonl (an object a
-    line), lines (a document a line), documents (blank lines between them), file (each file one document, kept
-    to the letter), auto (by suffix and content).
-    columns: which columns of a table are source and target, from 1; unset, there must be exactly two.
-    held_out: the share of examples kept for validation where `valid` is empty, at most 5,000.
-    bad_lines: whether a line that cannot be used ends the reading or is left out, counted and reported.
-    max_characters: a longer line is a bad one. max_source, max_target: in tokens; 0 is no limit, and longer
-    examples are left out, counted and reported.
-    cache: a folder for encoded text that runs may share; unset, it lies inside the run folder.
-    """
+    """Which text, and how it is read."""
 
     train: tuple[str, ...]
+    """Paths, globs, or `-` for standard input; .gz, .xz and .zst are read as they are."""
     valid: tuple[str, ...] = ()
+    """The same for validation; empty = a share of `train` is held out."""
     layout: Layout = "auto"
+    """`pairs`: source TAB target. `parallel`: files in turn, source, target, source, … `jsonl`: an object
+    a line. `lines`: a document a line. `documents`: blank lines between them. `file`: each file one
+    document, kept to the letter. `auto`: by suffix and content."""
     source_field: str = "source"
+    """The field of a JSON object that holds the source."""
     target_field: str = "target"
+    """The field that holds the target."""
     text_field: str = "text"
+    """The field that holds the text, for language models."""
     columns: tuple[int, int] | None = None
+    """Which columns of a table are source and target, counted from 1, as in `[1, 3]`; None = there must
+    be exactly two."""
     held_out: float = 0.02
+    """Share of the examples held out where `valid` is empty, at most 5,000."""
     bad_lines: Literal["stop", "skip"] = "stop"
+    """A line that cannot be used ends the reading (`stop`), or is left out, counted and reported (`skip`)."""
     max_characters: int = 100_000
+    """A longer line cannot be used."""
     max_source: int = 0
+    """Tokens; pairs with a longer source are left out, counted and reported; 0 = no limit."""
     max_target: int = 0
+    """The same for targets, and for documents of language models."""
     cache: str = ""
+    """Folder for encoded text that runs may share; empty = inside the run folder."""
 
     def __post_init__(self) -> None:
         rules = (

@@ -1,5 +1,7 @@
 """Which pieces of text stand in which row of which batch of an epoch: numbers only, no text."""
 
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,7 @@ from headway.data.packing import Pieces, best_fit, narrow
 
 
 @dataclass(frozen=True)
-class EpochPlan:
+class PoolPlan:
     """Pieces in the order of their rows, rows in the order of their length, batches as runs of rows."""
 
     pieces: Pieces
@@ -18,7 +20,7 @@ class EpochPlan:
     """Row r holds the pieces from `row_starts[r]` up to `row_starts[r + 1]`."""
     batch_starts: Int64[np.ndarray, " batch_bounds"]
     """Run b holds the rows from `batch_starts[b]` up to `batch_starts[b + 1]`."""
-    batch_order: Int64[np.ndarray, " K"]
+    batch_order: Integer[np.ndarray, " K"]
     """The run that is batch 0, 1, …"""
 
     def __len__(self) -> int:
@@ -29,27 +31,57 @@ class EpochPlan:
         return range(int(self.batch_starts[run]), int(self.batch_starts[run + 1]))
 
 
+class EpochPlan:
+    """The batches of an epoch, pool after pool; one pool's plan is in memory, others are made anew."""
+
+    def __init__(self, pools: int, make: Callable[[int], PoolPlan]) -> None:
+        """Makes each plan once, to count its batches."""
+        self._make = make
+        self._firsts = [0]
+        """The batch that each pool begins with, and how many there are."""
+        self._pool = -1
+        self._plan: PoolPlan | None = None
+        for pool in range(pools):
+            self._firsts.append(self._firsts[-1] + len(self._planned(pool)))
+
+    def __len__(self) -> int:
+        return self._firsts[-1]
+
+    def find(self, number: int) -> tuple[PoolPlan, range]:
+        """The plan that holds a batch, and its rows in it."""
+        pool = bisect_right(self._firsts, number) - 1
+        plan = self._planned(pool)
+        return plan, plan.batch_rows(number - self._firsts[pool])
+
+    def _planned(self, pool: int) -> PoolPlan:
+        if self._plan is None or self._pool != pool:
+            self._plan = None  # two of them need not be in memory at once
+            self._pool, self._plan = pool, self._make(pool)
+        return self._plan
+
+
 @dataclass(frozen=True, kw_only=True)
 class Planning:
     """How pieces become batches.
 
     budget: rows times widest row of a batch, at most, on either side. capacity: the width of packed rows,
     0 for a row per piece. shuffle: the key (seed, epoch) of all random orders, or None for batches from the
-    shortest to the longest.
+    shortest to the longest. pool: which part of the text this is, for orders of its own.
     """
 
     budget: int
     capacity: int
     shuffle: tuple[int, int] | None
+    pool: int = 0
 
-    def plan(self, pieces: Pieces, *widths: Integer[np.ndarray, " p"]) -> EpochPlan:
+    def plan(self, pieces: Pieces, *widths: Integer[np.ndarray, " p"]) -> PoolPlan:
         """Batches of rows of like length; `widths` are those of the target and perhaps of the source."""
         widths = tuple(narrow(side) for side in widths)
         if self.shuffle is not None:
-            order = narrow(keyed_order(*self.shuffle, Draw.EXAMPLE_ORDER, len(pieces.examples)))
+            order = narrow(self._shuffled(Draw.EXAMPLE_ORDER, len(pieces.examples)))
             pieces, widths = pieces.take(order), tuple(side[order] for side in widths)
         counts = None
-        if self.capacity:
+        if self.capacity and len(pieces.examples):
             row_of = narrow(best_fit(_widest(widths), self.capacity))
             order = narrow(np.argsort(row_of, kind="stable"))
             counts = np.bincount(row_of)
@@ -68,12 +100,12 @@ class Planning:
             pieces = pieces.take(np.repeat(firsts, counts) + within)
         batch_starts = runs_under_budget(costs, self.budget)
         batches = len(batch_starts) - 1
-        batch_order = (
-            np.arange(batches)
-            if self.shuffle is None
-            else keyed_order(*self.shuffle, Draw.BATCH_ORDER, batches)
-        )
-        return EpochPlan(pieces, row_starts, batch_starts, batch_order)
+        order = np.arange(batches) if self.shuffle is None else self._shuffled(Draw.BATCH_ORDER, batches)
+        return PoolPlan(pieces, row_starts, batch_starts, order)
+
+    def _shuffled(self, draw: Draw, count: int) -> Integer[np.ndarray, " n"]:
+        assert self.shuffle is not None, "these batches go by length"
+        return keyed_order(*self.shuffle, draw, count, self.pool)
 
 
 def runs_under_budget(costs: Integer[np.ndarray, " n"], budget: int) -> Int64[np.ndarray, " bounds"]:
@@ -104,6 +136,8 @@ def _by_length(
     and downwards among the next, so that no step between neighbours is large on the shorter side either.
     """
     key = _widest(widths).astype(np.int64)
+    if not len(key):
+        return key
     if counts is not None:
         key = key + (counts > 1) * (key.max() + 1)
     if len(widths) == 2:

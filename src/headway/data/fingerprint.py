@@ -52,7 +52,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in the file; empty where there is none."""
     try:
         held = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return held if isinstance(held, dict) else {}
 
@@ -87,8 +87,9 @@ def _state(file: InputFile, known: dict[str, Any]) -> list[str]:
     """What the file holds and is called by; `known` learns its size, time and hash."""
     place = file.name if file.is_stream else str(file.path.resolve())
     now = _size_and_time(file.path)
-    before = known.get(place, {})
+    before = known.get(place)
+    before = before if isinstance(before, dict) else {}
     trusted = before | now == before or (file.is_stream and not now["size"])
-    if not (trusted and "sha256" in before):
+    if not (trusted and isinstance(before.get("sha256"), str)):
         known[place] = now | {"sha256": content_hash(file.path)}
     return [known[place]["sha256"], file.suffix]

@@ -16,11 +16,14 @@ Numbers = npt.NDArray[np.int64]
 
 
 def read_numbers(path: Path) -> Numbers | None:
-    """The numbers in a file of `write_numbers`; None where there is none."""
+    """The numbers in a file of `write_numbers`; None where there is none, or one that is damaged."""
     try:
-        return np.fromfile(path, dtype="<i8")
+        numbers = np.fromfile(path, dtype="<i8")
+        whole = path.stat().st_size == numbers.nbytes
     except OSError:
         return None
+    rising = bool((np.diff(numbers, prepend=-1) > 0).all())
+    return numbers if whole and rising else None
 
 
 def write_numbers(path: Path, numbers: Numbers) -> None:

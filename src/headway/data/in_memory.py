@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Int64, Integer
@@ -14,13 +15,13 @@ class InMemory:
     targets: Sequence[Integer[np.ndarray, " _"]]
     sources: Sequence[Integer[np.ndarray, " _"]] | None = None
 
-    @property
-    def lengths(self) -> Int64[np.ndarray, " N"]:
-        return np.array([len(ids) for ids in self.targets], dtype=np.int64)
+    @cached_property
+    def starts(self) -> Int64[np.ndarray, " starts"]:
+        return _starts(self.targets)
 
-    @property
-    def source_lengths(self) -> Int64[np.ndarray, " N"] | None:
-        return None if self.sources is None else np.array([len(ids) for ids in self.sources], dtype=np.int64)
+    @cached_property
+    def source_starts(self) -> Int64[np.ndarray, " starts"] | None:
+        return None if self.sources is None else _starts(self.sources)
 
     @property
     def lines(self) -> Int64[np.ndarray, " N"]:
@@ -34,3 +35,7 @@ class InMemory:
 
     def source(self, index: int, /) -> Integer[np.ndarray, " m"] | None:
         return None if self.sources is None else self.sources[index]
+
+
+def _starts(texts: Sequence[Integer[np.ndarray, " _"]]) -> Int64[np.ndarray, " starts"]:
+    return np.cumsum([0, *map(len, texts)], dtype=np.int64)

@@ -21,6 +21,7 @@ class Draw(IntEnum):
     MASK_KIND = 4
     MASK_TOKEN = 5
     DROPOUT = 6
+    BLOCK_ORDER = 7
 
 
 def keyed_bits(
@@ -43,12 +44,12 @@ def keyed_uniform(
     return np.asarray((bits >> np.uint64(11)) * 2.0**-53)
 
 
-def keyed_order(seed: int, epoch: int, draw: Draw, count: int) -> Integer[np.ndarray, " n"]:
-    """A random order of 0 … count-1."""
+def keyed_order(seed: int, epoch: int, draw: Draw, count: int, part: int = 0) -> Integer[np.ndarray, " n"]:
+    """A random order of 0 … count-1 (below 2^32), another one for each part."""
     bits = np.empty(count, dtype=np.uint64)
     for start in range(0, count, _BLOCK):
         some = np.arange(start, min(start + _BLOCK, count))
-        bits[start : start + _BLOCK] = keyed_bits(seed, epoch, draw, some)
+        bits[start : start + _BLOCK] = keyed_bits(seed, epoch, draw, some + (part << 32))
     return np.argsort(bits, kind="stable")
 
 

@@ -10,29 +10,33 @@ import numpy as np
 from jaxtyping import Int64, Integer
 
 from headway.batch import Batch
-from headway.data.epoch_plan import EpochPlan, Planning
+from headway.data.epoch_plan import EpochPlan, Planning, PoolPlan
 from headway.data.keyed_random import Draw, keyed_uniform
 from headway.data.objectives import Example, Objective
 from headway.data.packing import cut, narrow
+from headway.data.pools import divide
 from headway.errors import DataError, RecipeError, refuse_out_of_range
 
 LINES_SHOWN = 20
+_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchConfig:
-    """How much text one optimizer step sees, and how it is laid out.
-
-    tokens: rows times longest row of the batch of a step, on the longer side, over all processes together;
-    only a single example that is longer exceeds it. context: the longest row of a language model; longer
-    texts are cut. packing: several short texts in a row of `context`; None packs language models but not
-    pairs. accumulate: how many micro-batches a process makes of its share of a batch, at most.
-    """
+    """How much text one step of the optimizer sees, and how it is laid out."""
 
     tokens: int = 4096
+    """Rows times longest row of a step's batch, on the longer side, over all processes together; only a
+    single example that is longer exceeds it."""
     context: int = 256
+    """Longest row of a language model, in tokens; longer texts are cut, and every token is still learned
+    from."""
     packing: bool | None = None
+    """Several short texts in a row of `context` tokens, which do not see each other; None = for language
+    models, not for pairs."""
     accumulate: int = 1
+    """A process computes its share of the batch in so many parts at most, which saves memory; the
+    gradient is that of the whole."""
 
     def __post_init__(self) -> None:
         least = {"tokens": 1, "context": 4, "accumulate": 1}
@@ -45,12 +49,12 @@ class EncodedText(Protocol):
     """Random access to encoded examples; ids hold no special tokens."""
 
     @property
-    def lengths(self) -> Int64[np.ndarray, " N"]:
-        """How many ids each example has."""
+    def starts(self) -> Int64[np.ndarray, " starts"]:
+        """Where in the ids of all each example begins, and after them where the last one ends."""
 
     @property
-    def source_lengths(self) -> Int64[np.ndarray, " N"] | None:
-        """How many ids each source has; None where there are no sources."""
+    def source_starts(self) -> Int64[np.ndarray, " starts"] | None:
+        """The same of the sources; None where there are none."""
 
     @property
     def lines(self) -> Int64[np.ndarray, " N"]:
@@ -82,7 +86,7 @@ class Loader:
         world: int = 1,
     ) -> None:
         assert 0 <= rank < world, f"rank {rank} of {world}"
-        if objective.reads_source and text.source_lengths is None:
+        if objective.reads_source and text.source_starts is None:
             raise DataError("these texts have no source side, as learning from pairs needs")
         if not objective.reads_source and config.context > config.tokens:
             raise RecipeError(
@@ -95,7 +99,7 @@ class Loader:
         self.seed = seed
         self.rank = rank
         self.world = world
-        self.left_out = int(np.count_nonzero(text.lengths + objective.tail == 0))
+        self.left_out = 0 if objective.tail else _empty(text.starts)
         if self.left_out == len(text):
             raise DataError("there is no text to learn from")
         self._last_plan: tuple[int, EpochPlan] | None = None
@@ -116,12 +120,11 @@ class Loader:
         plan = self._plan(number)
         for step in range(start, len(plan)):
             share = 0.0 if progress is None else progress(step)
-            yield list(self._micro_batches(plan, step, number, share))
+            yield list(self._micro_batches(*plan.find(step), number, share))
 
     def where(self, epoch: int, batch: int) -> str:
         """The lines of the text that a batch is made of, in words; of many the first ones."""
-        plan = self._plan(epoch)
-        rows = plan.batch_rows(batch)
+        plan, rows = self._plan(epoch).find(batch)
         pieces = plan.pieces.examples[plan.row_starts[rows.start] : plan.row_starts[rows.stop]]
         lines = np.unique(self.text.lines[pieces]).tolist()
         shown = ", ".join(f"{line:,}" for line in lines[:LINES_SHOWN])
@@ -135,10 +138,9 @@ class Loader:
         """
         plan = self._make_plan(None)
         for step in range(len(plan)):
-            yield from self._micro_batches(plan, step, 0, 1.0)
+            yield from self._micro_batches(*plan.find(step), 0, 1.0)
 
-    def _micro_batches(self, plan: EpochPlan, step: int, epoch: int, progress: float) -> Iterator[Batch]:
-        all_rows = plan.batch_rows(step)
+    def _micro_batches(self, plan: PoolPlan, all_rows: range, epoch: int, progress: float) -> Iterator[Batch]:
         own = _share(all_rows, self.rank, self.world)
         parts = min(self.config.accumulate, math.ceil(len(all_rows) / self.world))
         for part in range(parts):
@@ -147,7 +149,7 @@ class Loader:
             batch = self.objective.batch(self._rows(plan, some), self.seed, epoch, progress)
             yield batch if rows else batch.without_labels()
 
-    def _rows(self, plan: EpochPlan, rows: range) -> list[list[Example]]:
+    def _rows(self, plan: PoolPlan, rows: range) -> list[list[Example]]:
         bounds = plan.row_starts[rows.start : rows.stop + 1]
         first, last = int(bounds[0]), int(bounds[-1])
         columns = (column[first:last].tolist() for column in plan.pieces)
@@ -163,32 +165,55 @@ class Loader:
 
     def _plan(self, epoch: int) -> EpochPlan:
         if self._last_plan is None or self._last_plan[0] != epoch:
-            self._last_plan = None  # two plans of millions of examples need not be in memory at once
+            self._last_plan = None  # two plans need not be in memory at once
             self._last_plan = (epoch, self._make_plan(epoch))
         return self._last_plan[1]
 
     def _make_plan(self, epoch: int | None) -> EpochPlan:
         """The plan of an epoch, or for None the fixed one of `ordered`."""
-        config, objective = self.config, self.objective
-        predictions = narrow(self.text.lengths + objective.tail)
+        objective = self.objective
+        room = None if objective.reads_source else self.config.context - objective.frame
+        pools = divide(self.text.starts, room, None if epoch is None else (self.seed, epoch))
+        return EpochPlan(len(pools), lambda pool: self._plan_pool(epoch, pool, pools.members(pool), room))
+
+    def _plan_pool(
+        self, epoch: int | None, pool: int, members: Integer[np.ndarray, " n"], room: int | None
+    ) -> PoolPlan:
+        """The batches of some examples, those of language models cut to `room` predictions."""
+        config, objective, text = self.config, self.objective, self.text
         packing = not objective.reads_source if config.packing is None else config.packing
         planning = Planning(
             budget=config.tokens,
             capacity=config.context if packing else 0,
             shuffle=None if epoch is None else (self.seed, epoch),
+            pool=pool,
         )
-        if objective.reads_source:
-            pieces = cut(predictions, int(predictions.max()))
-            assert self.text.source_lengths is not None
-            return planning.plan(pieces, predictions, self.text.source_lengths + self.objective.source_frame)
-        room = config.context - objective.frame
+        predictions = narrow(_lengths(text.starts, members) + objective.tail)
+        if room is None:
+            assert text.source_starts is not None, "pairs have sources"
+            pieces = cut(predictions, int(predictions.max())).of(members)
+            sources = _lengths(text.source_starts, members) + objective.source_frame
+            return planning.plan(pieces, predictions, sources)
         first = None
         if epoch is not None:
             long = np.flatnonzero(predictions > room)
             first = np.ones(len(predictions), dtype=np.int32)
-            first[long] += (keyed_uniform(self.seed, epoch, Draw.CHUNK_BORDER, long) * room).astype(np.int32)
-        pieces = cut(predictions, room, first)
+            drawn = keyed_uniform(self.seed, epoch, Draw.CHUNK_BORDER, members[long])
+            first[long] += (drawn * room).astype(np.int32)
+        pieces = cut(predictions, room, first).of(members)
         return planning.plan(pieces, pieces.stops - pieces.starts + objective.frame)
+
+
+def _lengths(
+    starts: Int64[np.ndarray, " starts"], members: Integer[np.ndarray, " n"]
+) -> Int64[np.ndarray, " n"]:
+    return starts[members + 1] - starts[members]
+
+
+def _empty(starts: Int64[np.ndarray, " starts"]) -> int:
+    """How many examples have no ids."""
+    places = range(0, len(starts) - 1, _AT_ONCE)
+    return sum(int(np.count_nonzero(np.diff(starts[at : at + _AT_ONCE + 1]) == 0)) for at in places)
 
 
 def _share(rows: range, part: int, parts: int) -> range:

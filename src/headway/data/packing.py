@@ -20,6 +20,10 @@ class Pieces(NamedTuple):
     def take(self, order: Integer[np.ndarray, " q"]) -> "Pieces":
         return Pieces(self.examples[order], self.starts[order], self.stops[order])
 
+    def of(self, members: Integer[np.ndarray, " n"]) -> "Pieces":
+        """The same pieces, of examples that have these numbers."""
+        return self._replace(examples=narrow(members)[self.examples])
+
 
 def cut(
     predictions: Integer[np.ndarray, " n"], room: int, first: Integer[np.ndarray, " n"] | None = None

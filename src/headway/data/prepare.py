@@ -75,7 +75,7 @@ def prepare(
         tokenizers = tokenizers or saved_tokenizers(folder, text, pairs) or _learn(corpus, text, folder)
         expected = encoded_fingerprint(print_of_text, tokenizers)
         files = _Files(folder / "train.tokens", folder / "valid.tokens")
-        opened = [_open(path, expected, progress) for path in files]
+        opened = [_open(path, expected, tokenizers, progress) for path in files]
         if None in opened:
             opened.clear()  # Windows replaces no file that is still mapped
             _encode(corpus, tokenizers, files, expected)
@@ -83,7 +83,7 @@ def prepare(
             remember_whole(files)
     train, valid = opened
     assert train is not None and valid is not None
-    return Prepared(tokenizers, train, valid, tuple(train.about["report"]))
+    return Prepared(tokenizers, train, valid, _report_of(train))
 
 
 @dataclass(frozen=True)
@@ -191,8 +191,8 @@ def _own_folder(
 def saved_tokenizers(folder: Path, text: TextConfig, pairs: bool) -> Tokenizers | None:
     """Those that were saved for the same recipe; a FolderError if they are damaged."""
     held = read_json(folder / "text.json")
-    special = held.pop("special", {}) if isinstance(held, dict) else {}
-    if held != {"text": asdict(text), "pairs": pairs}:
+    special = held.pop("special", {})
+    if held != {"text": asdict(text), "pairs": pairs} or not isinstance(special, dict):
         return None
     roles = from_table(_Special, special, str(folder / "text.json"))
     target = Tokenizer.load(folder / "tokenizer.json", roles.target)
@@ -239,20 +239,34 @@ def _texts(corpus: _Corpus, *, sources: bool, targets: bool = True) -> Iterator[
                 yield record.target
 
 
-def _open(path: Path, expected: str, progress: Progress) -> TokenFile | None:
+def _open(path: Path, expected: str, tokenizers: Tokenizers, progress: Progress) -> TokenFile | None:
     """The encoded text if it is there, whole and up to date."""
     if not path.exists():
         return None
+    source = tokenizers.source
     try:
-        file = TokenFile(path, verify=not is_known_whole(path))
+        known = is_known_whole(path)
+        file = TokenFile(path, verify=not known)
+        if file.fingerprint != expected:
+            what = "the text, the way it is read or the tokenizer has changed"
+            progress(f"{path}: {what}; encoding the text again")
+            return None
+        if not known:
+            file.check_ids(tokenizers.target.vocab_size, None if source is None else source.vocab_size)
+            _report_of(file)
     except DataError as error:
         progress(f"{error}; encoding the text again")
         return None
     remember_whole([path])
-    if file.fingerprint == expected:
-        return file
-    progress(f"{path}: the text, the way it is read or the tokenizer has changed; encoding the text again")
-    return None
+    return file
+
+
+def _report_of(file: TokenFile) -> tuple[str, ...]:
+    """What the header of a token file of training tells of the text; nothing in that of validation."""
+    lines = file.about.get("report", [])
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise DataError("is damaged (its report is no list of lines)", file.path)
+    return tuple(lines)
 
 
 def _encode(corpus: _Corpus, tokenizers: Tokenizers, files: _Files, fingerprint: str) -> None:

@@ -12,8 +12,9 @@ import shutil
 import struct
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,12 +23,15 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Int64, Integer
 
-from headway.errors import DataError
+from headway.config import each_once, from_table
+from headway.errors import DataError, UserError
 
 MAGIC = b"HEADWAY TOKENS 1"
 _SIZES = struct.Struct("<QQ")
 _ALIGN = 64
 _BLOCK = 1 << 22
+_LARGEST_HEADER = 1 << 24
+"""Bytes; what is larger is not read at all."""
 _ABANDONED = 24 * 3600
 """Seconds after which a part that nobody writes to is of a process that was killed."""
 
@@ -45,11 +49,16 @@ class TokenFile:
             if verify:
                 _verify(path, header, start)
             mapped = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
-            self._arrays = {name: _view(mapped, start, entry) for name, entry in header["arrays"].items()}
-            self.fingerprint: str = header["fingerprint"]
-            self.about: dict[str, Any] = header["about"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._arrays = {name: _view(mapped, start, entry) for name, entry in header.arrays.items()}
+            for starts, ids in _STARTS.items():
+                if starts in self._arrays:
+                    _check_starts(self._arrays[starts], len(self._arrays[ids]))
+        except RecursionError as error:
+            raise DataError("is damaged or no token file (its header is nested too deeply)", path) from error
+        except (OSError, ValueError, UserError) as error:
             raise DataError(f"is damaged or no token file ({error})", path) from error
+        self.fingerprint = header.fingerprint
+        self.about = header.about
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -61,6 +70,18 @@ class TokenFile:
     def source(self, index: int, /) -> Integer[np.ndarray, " m"] | None:
         """The ids of the source; None where there are no sources."""
         return self._slice("source_ids", "source_starts", index) if "source_ids" in self._arrays else None
+
+    def check_ids(self, vocab_size: int, source_vocab_size: int | None) -> None:
+        """Raises DataError unless all ids are below the sizes of the vocabularies; None: no sources."""
+        sizes = {"ids": vocab_size} | ({} if source_vocab_size is None else {"source_ids": source_vocab_size})
+        if ("source_ids" in sizes) != ("source_ids" in self._arrays):
+            raise DataError("is damaged (it has sources, or has none)", self.path)
+        for name, size in sizes.items():
+            ids = self._arrays[name]
+            if any(int(ids[at : at + _BLOCK].max()) >= size for at in range(0, len(ids), _BLOCK)):
+                raise DataError(
+                    f"is damaged (it holds tokens beyond the {size:,} of the vocabulary)", self.path
+                )
 
     @property
     def columns(self) -> dict[str, npt.NDArray[Any]]:
@@ -75,15 +96,35 @@ class TokenFile:
             counts += np.bincount(self._arrays["ids"][start : min(start + _BLOCK, end)], minlength=vocab_size)
         return counts
 
-    @cached_property
+    @property
+    def starts(self) -> Int64[np.ndarray, " starts"]:
+        """Where in the ids of all each example begins, and after them where the last one ends."""
+        return self._arrays["starts"]
+
+    @property
+    def source_starts(self) -> Int64[np.ndarray, " starts"] | None:
+        """The same of the sources; None where there are none."""
+        return self._arrays.get("source_starts")
+
+    @property
     def lengths(self) -> Int64[np.ndarray, " N"]:
-        """How many ids each example has."""
-        return np.diff(self._arrays["starts"])
+        """How many ids each example has, in new memory."""
+        return np.diff(self.starts)
+
+    @property
+    def source_lengths(self) -> Int64[np.ndarray, " N"] | None:
+        """How many ids each source has, in new memory; None where there are no sources."""
+        return None if self.source_starts is None else np.diff(self.source_starts)
 
     @cached_property
-    def source_lengths(self) -> Int64[np.ndarray, " N"] | None:
-        """How many ids each source has; None where there are no sources."""
-        return np.diff(self._arrays["source_starts"]) if "source_starts" in self._arrays else None
+    def longest(self) -> int:
+        """How many ids the longest example has."""
+        return _longest(self.starts)
+
+    @cached_property
+    def longest_source(self) -> int:
+        """How many ids the longest source has; 0 where there are no sources."""
+        return 0 if self.source_starts is None else _longest(self.source_starts)
 
     @property
     def lines(self) -> Int64[np.ndarray, " N"]:
@@ -187,26 +228,100 @@ def _id_type(vocab_size: int) -> np.dtype[Any]:
     return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
 
 
-def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+_TYPES = {
+    "ids": ("<u2", "<u4"),
+    "starts": ("<i8",),
+    "lines": ("<i8",),
+    "source_ids": ("<u2", "<u4"),
+    "source_starts": ("<i8",),
+}
+_TARGET = {"ids", "starts", "lines"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """Where an array lies, counted from the header's end."""
+
+    type: str
+    at: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    fingerprint: str
+    about: dict[str, Any]
+    arrays: dict[str, _Entry]
+    bytes: int
+    crc32: int
+
+    def __post_init__(self) -> None:
+        if self.arrays.keys() not in (_TARGET, _TYPES.keys()):
+            raise ValueError("it has other arrays than a token file")
+        position = 0
+        for name, entry in self.arrays.items():
+            if entry.type not in _TYPES[name] or entry.bytes < 0 or entry.bytes % int(entry.type[-1]):
+                raise ValueError(f"{name} is of another type or size")
+            if entry.at != position:
+                raise ValueError(f"{name} lies elsewhere")
+            position += entry.bytes + -entry.bytes % _ALIGN
+        if self.bytes != position:
+            raise ValueError("its arrays have another size than it says")
+        if any(self._count(name) != self._count("lines") + 1 for name in self.arrays if name in _STARTS):
+            raise ValueError("its arrays are of different numbers of examples")
+
+    def _count(self, name: str) -> int:
+        return self.arrays[name].bytes // 8
+
+
+_STARTS = {"starts": "ids", "source_starts": "source_ids"}
+
+
+def _read_header(path: Path) -> tuple[_Header, int]:
     """The header, and where the arrays start."""
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError("it does not begin as one")
         sizes = file.read(_SIZES.size)
         length, checksum = _SIZES.unpack(sizes) if len(sizes) == _SIZES.size else (0, -1)
-        content = file.read(min(length, path.stat().st_size))
+        content = file.read(min(length, _LARGEST_HEADER))
     if len(content) != length or zlib.crc32(content) != checksum:
         raise ValueError("its header is cut short or changed")
-    return json.loads(content), len(MAGIC) + _SIZES.size + length
+    start = len(MAGIC) + _SIZES.size + length
+    header = from_table(_Header, _table(content), finite=False)
+    if path.stat().st_size != start + header.bytes:
+        raise ValueError(f"{path.stat().st_size:,} bytes instead of {start + header.bytes:,}")
+    return header, start
 
 
-def _verify(path: Path, header: dict[str, Any], start: int) -> None:
-    size = path.stat().st_size
-    if size != start + header["bytes"]:
-        raise ValueError(f"{size:,} bytes instead of {start + header['bytes']:,}")
+def _table(content: bytes) -> dict[str, Any]:
+    table = json.loads(content, object_pairs_hook=each_once)
+    if not isinstance(table, dict):
+        raise ValueError("its header is no JSON object")
+    return table
+
+
+def _verify(path: Path, header: _Header, start: int) -> None:
     with path.open("rb") as file:
-        if _checksum(file, 0, start) != header["crc32"]:
+        if _checksum(file, 0, start) != header.crc32:
             raise ValueError("its content has changed since it was written")
+
+
+def _check_starts(starts: Int64[np.ndarray, " starts"], ids: int) -> None:
+    """Raises ValueError unless examples follow each other from the first id to the last."""
+    rising = all(bool((np.diff(block) >= 0).all()) for block in _overlapping(starts))
+    if not rising or starts[0] != 0 or starts[-1] != ids:
+        raise ValueError("its examples do not follow each other")
+
+
+def _overlapping(starts: Int64[np.ndarray, " starts"]) -> Iterator[Int64[np.ndarray, " some"]]:
+    """Runs of the numbers, each with the first one of the next."""
+    for at in range(0, len(starts) - 1, _BLOCK):
+        yield starts[at : at + _BLOCK + 1]
+
+
+def _longest(starts: Int64[np.ndarray, " starts"]) -> int:
+    return max((int(np.diff(block).max()) for block in _overlapping(starts)), default=0)
 
 
 def _checksum(file: BinaryIO, value: int, start: int = 0) -> int:
@@ -217,6 +332,6 @@ def _checksum(file: BinaryIO, value: int, start: int = 0) -> int:
     return value
 
 
-def _view(mapped: npt.NDArray[np.uint8], start: int, entry: dict[str, Any]) -> npt.NDArray[Any]:
-    begin = start + entry["at"]
-    return mapped[begin : begin + entry["bytes"]].view(np.dtype(entry["type"]))
+def _view(mapped: npt.NDArray[np.uint8], start: int, entry: _Entry) -> npt.NDArray[Any]:
+    begin = start + entry.at
+    return mapped[begin : begin + entry.bytes].view(np.dtype(entry.type))

@@ -11,34 +11,44 @@ NEUTRAL = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """Defaults are the paper's search (Paper §6.1); lengths are in tokens, mostly without </s>."""
+    """How output is searched for; the defaults are the paper's (§6.1). Lengths are in tokens."""
 
     method: Literal["beam", "greedy", "sample"] = "beam"
+    """A `beam` search, the likeliest token each time (`greedy`), or tokens drawn by their probability
+    (`sample`)."""
     beams: int = 4
+    """Beginnings kept, for `beam`."""
     n_best: int = 1
-    """Hypotheses returned for each text: the best of a beam search, or so many samples."""
+    """Outputs for each text: at most `beams`, or so many samples."""
     length_penalty: float = 0.6
-    """alpha: a score is log p / ((5 + length) / 6) ** alpha, length with </s> (Wu et al. 2016, eq. 14)."""
+    """Alpha: a score is log p / ((5 + length) / 6)^alpha, the length with its end (Wu et al. 2016, eq.
+    14); 0 = log p alone."""
     max_ratio: float = 1.0
-    """With a source of n tokens, an output takes at most max_ratio * n + max_extra tokens with its </s>."""
+    """For a source of n tokens an output has at most `max_ratio` · n + `max_extra` tokens, its end
+    included."""
     max_extra: int = 50
+    """See `max_ratio`."""
     min_ratio: float = 0.0
-    """With a source of n tokens, an output has at least min_ratio * n tokens."""
+    """For a source of n tokens an output has at least `min_ratio` · n tokens."""
     max_length: int = 0
-    """Most tokens of an output with its </s>; 0 = no limit but those above, or a causal model's context."""
+    """Tokens of an output at most, its end included; 0 = no limit but those above, or a causal model's
+    context."""
     min_length: int = 0
+    """Tokens of an output at least."""
     temperature: float = 1.0
+    """For `sample`: below 1 likelier tokens become likelier still."""
     top_k: int = 0
-    """Sample among so many likeliest tokens; 0 = among all."""
+    """For `sample`: among so many likeliest tokens; 0 = all."""
     top_p: float = 1.0
-    """Sample among the fewest likeliest tokens that hold this share of the probability."""
+    """For `sample`: among the fewest likeliest tokens that hold this share of the probability."""
     min_p: float = 0.0
-    """Sample among tokens at least this share as likely as the likeliest."""
+    """For `sample`: among tokens at least this share as likely as the likeliest."""
     repetition_penalty: float = 1.0
-    """A token already in the text has its probability raised to this power, for greedy and sample."""
+    """For `greedy` and `sample`: a token already in the text has its probability raised to this power."""
     seed: int = 0
+    """For `sample`: the same seed and text give the same sample."""
     batch_tokens: int = 16384
-    """Rows times their longest possible length, decoded together."""
+    """Rows times their longest possible length that are decoded together."""
 
     def __post_init__(self) -> None:
         for problem in self._out_of_range() + self._without_effect():

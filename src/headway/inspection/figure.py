@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headway.errors import UserError
+from headway.inspection.reading import legible
 from headway.inspection.record import AttentionRecord
 from headway.inspection.summaries import merge_words
 
@@ -46,7 +47,7 @@ def draw(
         weights = merge_words(weights, record.queries.words, record.keys.words)
         queries, keys = _joined(queries, record.queries.words), _joined(keys, record.keys.words)
     chosen = [head - 1 for head in heads] or list(range(count))
-    queries, keys = [_legible(token) for token in queries], [_legible(token) for token in keys]
+    queries, keys = [legible(token) for token in queries], [legible(token) for token in keys]
     if style == "lines":
         return _lines(weights[chosen], queries, keys, chosen)
     return _maps(weights[chosen], queries, keys, chosen)
@@ -147,9 +148,3 @@ def _joined(tokens: Sequence[str], words: Sequence[int]) -> list[str]:
     for token, word in zip(tokens, words, strict=True):
         found[word] += token
     return found
-
-
-def _legible(token: str) -> str:
-    """Without the blank that a word begins with, and without signs that no font draws."""
-    shown = token.removeprefix("▁") or "▁"
-    return "".join(character if character.isprintable() else "�" for character in shown)

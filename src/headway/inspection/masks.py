@@ -10,6 +10,7 @@ from torch import Tensor
 from headway.batch import Tokens
 from headway.bundle import Bundle
 from headway.inspection.capture import Binding, capture_bindings, twin
+from headway.inspection.notebook import heat_map
 from headway.inspection.reading import Row, read, row_of
 from headway.model.architectures import Transformer
 
@@ -22,6 +23,14 @@ class MaskView:
     queries: Row
     keys: Row
     visible: Bool[Tensor, "T S"]
+
+    def __repr__(self) -> str:
+        queries, keys = self.visible.shape
+        return f"MaskView({self.name}: {queries} queries × {keys} keys, {int(self.visible.sum())} visible)"
+
+    def _repr_html_(self) -> str:
+        """Colour where a query may look."""
+        return heat_map(self.visible.float(), self.queries.tokens, self.keys.tokens, self.name)
 
 
 def mask_views(bundle: Bundle, source: str | None, text: str) -> list[MaskView]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from headway.batch import Tokens
 from headway.inspection.capture import capture_bindings, twin
+from headway.inspection.notebook import picture, side_by_side
 from headway.model.architectures import Transformer
 from headway.model.embedding import Embedding
 from headway.model.positions import Positions
@@ -18,6 +19,9 @@ from headway.model.stack import Stack
 
 MOST_COLUMNS = 128
 """Of wider encodings every so many-th column is shown."""
+
+WIDE = 240
+"""Width of each picture in a notebook, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,18 @@ class PositionView:
     kind: str
     waves: Float[Tensor, "L W"]
     products: Float[Tensor, "L L"]
+
+    def __repr__(self) -> str:
+        return f"PositionView({self.kind}: {len(self.products)} positions, {self.waves.shape[1]} columns)"
+
+    def _repr_html_(self) -> str:
+        """Both as pictures, from the first position down; blue is above 0, amber below."""
+        pictures = [
+            picture(each, f"{name}, {each.shape[0]} × {each.shape[1]}", float(each.abs().max()), WIDE)
+            for name, each in (("waves", self.waves), ("products", self.products))
+            if each.numel()
+        ]
+        return side_by_side(pictures, f"{self.kind} positions: blue is above 0, amber below")
 
 
 def position_view(model: Transformer, length: int = 100) -> PositionView:

@@ -72,3 +72,9 @@ def row_of(tokenizer: Tokenizer, ids: Sequence[int]) -> Row:
     """Ids with their texts and words."""
     words = tokenizer.word_starts(ids).cumsum() - 1
     return Row(list(ids), tokenizer.pieces(ids), words.tolist())
+
+
+def legible(token: str) -> str:
+    """A token without the blank that a word begins with, and without signs that no font draws."""
+    shown = token.removeprefix("▁") or "▁"
+    return "".join(character if character.isprintable() else "�" for character in shown)

@@ -11,7 +11,7 @@ from headway.interop.compatibility import TARGETS, refuse
 from headway.interop.export_card import export_card
 from headway.interop.place import new_folder
 from headway.interop.precision import Watched
-from headway.interop.proof import EXACT, Demand, Opponent, Proof, Texts, prove
+from headway.interop.proof import EXACT, Demand, Opponent, Proof, ProofError, Texts, prove
 
 Type = Literal["float32", "float16", "bfloat16", "int8"]
 TYPES: tuple[Type, ...] = get_args(Type)
@@ -47,8 +47,7 @@ def export_bundle(bundle: Bundle, target: str, folder: Path, texts: Texts, type:
         if type != "float32":
             proof = replace(proof, more=(watched.cost(bundle).line(),))
         if proof.failures:
-            found = "; ".join(proof.lines())
-            raise UserError(f"the proof failed, and nothing is written: {'; '.join(proof.failures)}. {found}")
+            raise ProofError(proof)
         (beside / CARD).write_text(export_card(bundle, target, folder.name, proof), "utf-8")
     return proof
 

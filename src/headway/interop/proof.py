@@ -128,6 +128,15 @@ class Proof:
         return [*found, *self.more]
 
 
+class ProofError(UserError):
+    """An export that computes something else; nothing of it is written."""
+
+    def __init__(self, proof: Proof) -> None:
+        failures, found = "; ".join(proof.failures), "; ".join(proof.lines())
+        super().__init__(f"the proof failed, and nothing is written: {failures}. {found}")
+        self.proof = proof
+
+
 @dataclass(frozen=True)
 class Texts:
     """Lines to prove an export on: sources of an encoder-decoder, or a language model's text."""

@@ -32,6 +32,10 @@ class Transformer(nn.Module):
         """The trunk's hidden states; the loss projects only those it needs."""
         raise NotImplementedError
 
+    def extra_repr(self) -> str:
+        count = sum(parameter.numel() for parameter in self.parameters())
+        return f"{self.config.architecture} of {count:,} parameters: {self.config!r}"
+
     def logits(self, hidden: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
         return self.output(self.transform(hidden))
 

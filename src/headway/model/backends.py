@@ -91,26 +91,63 @@ def sdpa(
 
 
 @dataclass(frozen=True)
-class RecordingAttend:
-    """Equation 1 written out; `weights` gets those of every call."""
+class MatmulAttend:
+    """Equation 1 written out: two matrix products with a softmax between them."""
 
     visible: Bool[Tensor, "b 1 t S"] | None
     bias: Float[Tensor, "c H T S"] | None
-    weights: list[Tensor]
 
     def __call__(
         self, q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"], v: Float[Tensor, "B K S U"], /
     ) -> Float[Tensor, "B H T U"]:
-        group = q.shape[1] // k.shape[1]
-        k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
-        scores = q @ k.mT / math.sqrt(q.shape[-1])
+        return self.weights(q, k) @ _of_each_head(v, q)
+
+    def weights(self, q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"]) -> Float[Tensor, "B H T S"]:
+        """How much each query takes of each key."""
+        scores = q @ _of_each_head(k, q).mT / math.sqrt(q.shape[-1])
         if self.bias is not None:
             scores = scores + self.bias
         if self.visible is not None:
             scores = scores.masked_fill(~self.visible, float("-inf"))
-        weights = scores.softmax(dim=-1)
-        self.weights.append(weights)
-        return weights @ v
+        return scores.softmax(dim=-1)
+
+
+def _of_each_head(shared: Float[Tensor, "B K S C"], q: Float[Tensor, "B H T E"]) -> Float[Tensor, "B H S C"]:
+    """Keys or values with a copy for each head of the queries that share them."""
+    group = q.shape[1] // shared.shape[1]
+    return shared if group == 1 else shared.repeat_interleave(group, dim=1)
+
+
+MOST_SCORES = 256 * 256
+"""Scores of a head up to which they are held; longer rows go to the fused kernel, which never holds them."""
+
+
+def matmul(
+    mask: AttentionMask,
+    bias: Float[Tensor, "b H T S"] | None,
+    queries: int,
+    keys: int,
+    device: torch.device,
+    /,
+) -> Attend:
+    """Matrix products for short rows: faster in bfloat16 on processors with matrix units."""
+    if queries * keys > MOST_SCORES:
+        return sdpa(mask, bias, queries, keys, device)
+    return MatmulAttend(mask.dense(queries, keys, device), bias)
+
+
+@dataclass(frozen=True)
+class RecordingAttend(MatmulAttend):
+    """Keeps the weights of every call in `record`."""
+
+    record: list[Tensor]
+
+    def __call__(
+        self, q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"], v: Float[Tensor, "B K S U"], /
+    ) -> Float[Tensor, "B H T U"]:
+        weights = self.weights(q, k)
+        self.record.append(weights)
+        return weights @ _of_each_head(v, q)
 
 
 @dataclass
@@ -129,3 +166,7 @@ class RecordingBackend:
         /,
     ) -> Attend:
         return RecordingAttend(mask.dense(queries, keys, device), bias, self.weights)
+
+
+KERNELS: dict[str, Backend] = {"sdpa": sdpa, "matmul": matmul}
+"""Those that training chooses from."""

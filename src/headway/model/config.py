@@ -1,7 +1,7 @@
 """What function the network computes, and nothing else. Defaults: the paper's base model (Paper Table 3)."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, Literal
 
 from headway.errors import RecipeError, refuse_out_of_range
 
@@ -13,77 +13,111 @@ Activation = Literal["relu", "gelu", "gelu_tanh", "silu", "swiglu", "geglu", "ge
 """Those that end in `glu` are gated (Shazeer 2020); `tanh` is the approximation of GELU that GPT-2 uses."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AttentionConfig:
-    """Multi-head attention (Paper §3.2.2). Sizes are per head; None stands for d_model / num_heads."""
+class Told:
+    """Shows itself by the fields that are not as in the paper's base model."""
+
+    def __repr__(self: Any) -> str:
+        usual = {field.name: _default(field) for field in fields(self)}
+        changed = [(name, value) for name in usual if (value := getattr(self, name)) != usual[name]]
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed)})"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class AttentionConfig(Told):
+    """Multi-head attention (Paper §3.2.2)."""
 
     num_heads: int = 8
+    """Heads of the queries."""
     num_kv_heads: int | None = None
-    """Heads of keys and values, each shared by num_heads / num_kv_heads queries; None = num_heads."""
+    """Heads of keys and values, each shared by num_heads / num_kv_heads heads of queries; None =
+    num_heads."""
     d_key: int | None = None
+    """Size of a key in one head; None = d_model / num_heads."""
     d_value: int | None = None
+    """Size of a value in one head; None = d_model / num_heads."""
     normalize: bool = False
     """RMSNorm of each head's queries and keys, before they are turned (Henry et al. 2020; Qwen3)."""
     window: int | None = None
-    """A token of a local layer sees others at most so many places away; None = all layers are global."""
+    """In local layers a token sees those at most so many places away, on both sides or before it; what a
+    decoder sees of the source is not limited. None = all layers are global."""
     global_every: int | None = None
-    """Of layers 0, 1, …, those whose number is a multiple of this are global; None = all are local."""
+    """Of layers 0, 1, 2, … those whose number is a multiple of this are global; None = beside a `window`
+    all are local."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NormConfig:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class NormConfig(Told):
     """Normalization, and whether it follows the residual sum (as in the paper) or precedes the sub-layer."""
 
     kind: Literal["layer", "rms"] = "layer"
+    """Layer normalization, or by the root mean square alone."""
     position: Literal["post", "pre"] = "post"
+    """`post`: after the residual sum (Paper §3.1). `pre`: before the sub-layer, with a norm at the end of
+    the stack."""
     epsilon: float = 1e-5
+    """Added to the variance."""
     embedding: bool = False
     """Normalize the sum of token and position embeddings (BERT, BART)."""
     first: bool = True
     """Before the first layer's self-attention too; ModernBERT leaves out this one (pre-norm only)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PositionConfig:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PositionConfig(Told):
     """How order enters: vectors added to embeddings (sinusoidal, learned), queries and keys turned (rotary),
     or a bias on the scores by distance (alibi, relative). With none, an encoder sees a bag of words."""
 
     kind: Literal["sinusoidal", "learned", "rotary", "alibi", "relative", "none"] = "sinusoidal"
+    """`sinusoidal`, `learned`: added to embeddings. `rotary`: queries and keys are turned. `alibi`:
+    scores fall with distance. `relative`: scores have a learned bias by distance, as T5 has it. `none`:
+    order is known to causal layers alone."""
     max_length: int = 1024
-    """Rows of the learned table; the other kinds have no limit."""
+    """Rows of the learned table, which must reach for the longest text with its end, or for
+    `batch.context`; the other kinds have no limit."""
     base: float = 10000.0
     """Longest wavelength of sinusoidal and rotary positions, in units of 2π tokens."""
     local_base: float | None = None
     """The same for rotary positions in local layers; None = `base`."""
     buckets: int = 32
-    """Of relative positions: distances that have a bias of their own (Raffel et al. 2020, §2.1)."""
+    """Of relative positions: so many distances or ranges of distances have a bias of their own, half of
+    them for each side in an encoder (Raffel et al. 2020, §2.1)."""
     max_distance: int = 128
-    """Of relative positions: from this distance on all share one bias."""
+    """Of relative positions: from this distance on all have the same bias."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TransformerConfig:
-    """The two layer counts say which model it is: encoder-decoder, encoder, or decoder."""
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TransformerConfig(Told):
+    """What function the network computes. The two layer counts say which model it is: encoder-decoder,
+    encoder (a masked language model), or decoder (a causal one)."""
 
     vocab_size: int
+    """Not for recipes: the tokenizer decides it; set `text.target.vocab_size`."""
     source_vocab_size: int | None = None
-    """Tokens of the source language where it has a vocabulary of its own; None = one joint vocabulary."""
+    """The same, with `text.source.vocab_size`; None = one joint vocabulary."""
     encoder_layers: int = 6
+    """Layers of the encoder; 0 = there is none."""
     decoder_layers: int = 6
+    """Layers of the decoder; 0 = there is none."""
     d_model: int = 512
+    """Width of the model; a multiple of `attention.num_heads` unless `d_key` and `d_value` are set."""
     d_ff: int = 2048
+    """Inner width of the feed-forward networks."""
     activation: Activation = "relu"
+    """Of the feed-forward networks. `gelu_tanh`: GELU approximated, as GPT-2 has it. Those that end in
+    `glu` are gated, with a third matrix (Shazeer 2020)."""
     bias: bool = True
     """Biases in linear layers and layer norms."""
     dropout: float = 0.1
+    """On each sub-layer's output and on embeddings (Paper §5.4)."""
     share_embeddings: bool = True
-    """One embedding matrix for source and target (Paper §3.4); needs one vocabulary."""
+    """One embedding matrix for source and target (Paper §3.4); has effect only with one joint vocabulary."""
     tie_output: bool = True
     """The output projection is the target embedding matrix (Paper §3.4)."""
     output_bias: bool = False
     """A bias for each token of the vocabulary in the output projection."""
     output_transform: bool = False
-    """A linear layer, the activation and a norm before the output projection (BERT's prediction head)."""
+    """For encoders alone: a linear layer, the activation and a norm before the output projection (BERT's
+    prediction head)."""
     scale_embeddings: bool = True
     """Multiply embeddings by √d_model (Paper §3.4)."""
     attention: AttentionConfig = field(default_factory=AttentionConfig)
@@ -206,3 +240,7 @@ class TransformerConfig:
     def shares_embeddings(self) -> bool:
         """Whether source and target really use one matrix: asked for, and possible."""
         return self.share_embeddings and self.source_vocab_size is None
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()

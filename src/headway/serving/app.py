@@ -16,6 +16,7 @@ from headway.serving.description import description_router
 from headway.serving.errors import common
 from headway.serving.filling import fill_router
 from headway.serving.guard import Guard
+from headway.serving.heads import Heads
 from headway.serving.libretranslate import libretranslate_router
 from headway.serving.metrics import Counted, Metrics
 from headway.serving.models import Models
@@ -72,4 +73,5 @@ def build_app(models: Models, settings: ServingConfig, lifespan: Lifespan = noth
             CORSMiddleware, allow_origins=[settings.cors], allow_methods=["*"], allow_headers=["*"]
         )
     app.add_middleware(Counted, metrics=metrics)
+    app.add_middleware(Heads)
     return app

@@ -7,17 +7,20 @@ from tokenizers import normalizers
 
 Form = Literal["none", "nfc", "nfkc", "nfd", "nfkd"]
 
+STEPS: dict[str, type[normalizers.Normalizer]] = {
+    "NFC": normalizers.NFC,
+    "NFKC": normalizers.NFKC,
+    "NFD": normalizers.NFD,
+    "NFKD": normalizers.NFKD,
+    "Lowercase": normalizers.Lowercase,
+}
+"""What may be chosen, by its name in a tokenizer's file, in the order in which it is done."""
+
 
 def normalizer_steps(form: Form, lowercase: bool) -> list[normalizers.Normalizer]:
     """The steps a tokenizer takes before it splits; they are saved in its file."""
-    forms: dict[Form, type[normalizers.Normalizer]] = {
-        "nfc": normalizers.NFC,
-        "nfkc": normalizers.NFKC,
-        "nfd": normalizers.NFD,
-        "nfkd": normalizers.NFKD,
-    }
-    steps = [] if form == "none" else [forms[form]()]
-    return [*steps, normalizers.Lowercase()] if lowercase else steps
+    chosen = ([] if form == "none" else [form.upper()]) + (["Lowercase"] if lowercase else [])
+    return [STEPS[name]() for name in chosen]
 
 
 def same_text_key(text: str) -> str:

@@ -14,11 +14,11 @@ from typing import Any, Literal, NamedTuple, SupportsInt
 import numpy as np
 import numpy.typing as npt
 import tokenizers
-from tokenizers import decoders
+from tokenizers import decoders, normalizers
 
 from headway.errors import DataError, FolderError, RecipeError, UserError
 from headway.text.kinds import BLANK, Kind, kind_of, trainer, untrained
-from headway.text.normalize import Form, normalizer_steps
+from headway.text.normalize import STEPS, Form, normalizer_steps
 from headway.text.sample import sample_lines
 from headway.text.special import OURS, SpecialIds
 
@@ -35,19 +35,21 @@ BYTES = 256
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
-    """How one vocabulary is learned. `vocab_size` is an upper bound and counts the special tokens.
-
-    kind: bpe (byte-level, with GPT-2's splitting into words), wordpiece, unigram, words, characters, or
-    symbols (given ones, separated by blanks, such as phonemes).
-    min_count: what occurs less often gets no token of its own. sample_lines: it learns from at most so many.
-    """
+    """How one vocabulary is learned."""
 
     kind: Kind = "bpe"
+    """`bpe`: byte-level, words split as GPT-2 does. `wordpiece`, `unigram`, `words`, `characters`.
+    `symbols`: given ones, separated by blanks, such as phonemes."""
     vocab_size: int = 8000
+    """Tokens at most, the five special ones included; `bpe` needs 261 or more."""
     normalize: Form = "none"
+    """Unicode form."""
     lowercase: bool = False
+    """Whether case is dropped."""
     min_count: int = 1
+    """What occurs less often gets no token of its own; `unigram` has no such threshold."""
     sample_lines: int = 2_000_000
+    """It is learned from so many lines at most, drawn evenly, and from 100 million characters at most."""
 
     def __post_init__(self) -> None:
         smallest = len(SPECIAL_TOKENS) + (BYTES if self.kind == "bpe" else 1)
@@ -67,7 +69,9 @@ class TextConfig:
     """The vocabularies; without `source` one joint vocabulary is learned on both sides."""
 
     target: TokenizerConfig = field(default_factory=TokenizerConfig)
+    """That of the target, of both sides where there is no `source`, or of a language model."""
     source: TokenizerConfig | None = None
+    """That of the source, for encoder-decoders only; None = both sides share one."""
 
 
 class Tokenizer:
@@ -102,6 +106,9 @@ class Tokenizer:
         self._library = library
         self.kind: Kind | Literal["foreign"] = kind_of(library) if is_ours else "foreign"
         self.special = special or OURS
+
+    def __repr__(self) -> str:
+        return f"Tokenizer({self.kind}, {self.vocab_size:,} tokens)"
 
     @cached_property
     def vocab_size(self) -> int:
@@ -157,6 +164,16 @@ class Tokenizer:
         with refusals("the tokenizer cannot write a text"):
             return self._library.decode(listed, skip_special_tokens=True)
 
+    def normalized(self, text: str) -> str:
+        """The text as decoding gives it back if nothing of it is unknown; of a foreign one, as it is."""
+        if self.kind == "foreign":
+            return text
+        text = self._form.normalize_str(text)
+        if self.kind == "symbols":
+            return " ".join(symbol for symbol, _ in self._library.pre_tokenizer.pre_tokenize_str(text))
+        # What marks a blank inside those vocabularies is one when it stands in a text.
+        return text.replace(BLANK, " ") if self.kind in ("words", "wordpiece", "unigram") else text
+
     def pieces(self, ids: Iterable[SupportsInt]) -> list[str]:
         """Each token for display: blanks as ▁, line ends as ↵, bytes that are no whole character as �."""
         return [self._piece(int(index)).replace(" ", BLANK).replace("\n", "↵") for index in ids]
@@ -203,6 +220,12 @@ class Tokenizer:
     def is_byte_level(self) -> bool:
         """Whether its tokens stand for bytes, written as GPT-2 writes them."""
         return bool(_steps(json.loads(self._content).get("decoder"), "ByteLevel"))
+
+    @cached_property
+    def _form(self) -> normalizers.Normalizer:
+        """Its Unicode form and lower case, without the other steps before it splits."""
+        listed = json.loads(self._content).get("normalizer")
+        return normalizers.Sequence([step() for name, step in STEPS.items() if _steps(listed, name)])
 
     @cached_property
     def _special(self) -> frozenset[int]:

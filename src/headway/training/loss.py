@@ -4,6 +4,7 @@ Axes: B rows, T positions, D d_model, N labels.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from headway.batch import NO_LABEL, Batch
 from headway.model.architectures import Transformer
 
-CHUNK = 4096
-"""Labelled positions whose logits are computed together."""
+LOGITS_AT_ONCE = {"cpu": 2**22, "cuda": 2**27}
+"""What is computed together: about what a processor's caches hold; on a GPU, what keeps it busy."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,50 @@ def token_loss(
     hidden = (trunk or model)(batch.inputs, batch.source)
     labelled = batch.labels != NO_LABEL
     states, labels = hidden[labelled], batch.labels[labelled]
-    exact = torch.promote_types(hidden.dtype, torch.float32)  # sums never lose digits to bfloat16
-    total = hidden.new_zeros((), dtype=exact)
-    correct = labels.new_zeros(())
-    for some, right in zip(states.split(CHUNK), labels.split(CHUNK), strict=True):
-        logits = model.logits(some).to(exact)
-        total = total + F.cross_entropy(logits, right, reduction="sum", label_smoothing=smoothing)
-        correct = correct + (logits.detach().argmax(dim=-1) == right).sum()
+    head = [each for part in (model.transform, model.output) for each in part.parameters()]
+    learning = [each for each in head if each.requires_grad] if torch.is_grad_enabled() else []
+    total, correct = ProjectedLoss.apply(model, labels, smoothing, states, *learning)  # type: ignore[no-untyped-call]
     return TokenLoss(total, labelled.sum(), correct)
+
+
+class ProjectedLoss(torch.autograd.Function):
+    """The summed loss of some states, whose gradients are made beside it, chunk by chunk.
+
+    So the logits of few positions are held at any time, and none from the forward to the backward pass.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        model: Transformer,
+        labels: Int[Tensor, "N"],
+        smoothing: float,
+        states: Float[Tensor, "N D"],
+        *head: Tensor,
+    ) -> tuple[Float[Tensor, ""], Int[Tensor, ""]]:
+        exact = torch.promote_types(states.dtype, torch.float32)  # sums never lose digits to bfloat16
+        total, correct = states.new_zeros((), dtype=exact), labels.new_zeros(())
+        learns = any(ctx.needs_input_grad)
+        of_states, of_head = [], [torch.zeros_like(parameter) for parameter in head]
+        rows = max(1, LOGITS_AT_ONCE.get(states.device.type, 2**22) // model.config.vocab_size)
+        for some, right in zip(states.split(rows), labels.split(rows), strict=True):
+            some = some.detach().requires_grad_(learns)
+            with torch.set_grad_enabled(learns):
+                logits = model.logits(some).to(exact)
+                loss = F.cross_entropy(logits, right, reduction="sum", label_smoothing=smoothing)
+            total = total + loss.detach()
+            correct = correct + (logits.detach().argmax(dim=-1) == right).sum()
+            if learns:
+                of_some, *more = torch.autograd.grad(loss, [some, *head])
+                of_states.append(of_some)
+                for gradient, addition in zip(of_head, more, strict=True):
+                    gradient += addition
+        if learns:
+            ctx.save_for_backward(torch.cat(of_states), *of_head)
+        ctx.mark_non_differentiable(correct)
+        return total, correct
+
+    @staticmethod
+    def backward(ctx: Any, scale: Float[Tensor, ""], _: Any) -> tuple[Tensor | None, ...]:
+        of_states, *of_head = ctx.saved_tensors
+        return None, None, None, scale * of_states, *(scale * gradient for gradient in of_head)

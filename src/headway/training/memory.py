@@ -1,6 +1,6 @@
 """How much memory a training will take: measured on a model without numbers, before there is one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from headway.batch import Tokens
 from headway.model.architectures import EncoderDecoder, Transformer, build
 from headway.model.config import TransformerConfig
-from headway.training.loss import CHUNK
+from headway.training.loss import LOGITS_AT_ONCE
 
 PROGRAM = 370 * 2**20
 """Bytes of the interpreter with torch and what else a run imports, on the CPU."""
@@ -33,21 +33,28 @@ class MemoryEstimate:
 
 
 def estimate_memory(
-    config: TransformerConfig, tokens: int, width: int, labelled: float = 1.0
+    config: TransformerConfig, tokens: int, width: int, labelled: float = 1.0, *, recompute: bool = False
 ) -> MemoryEstimate:
     """Of a batch of so many tokens on the longer side in rows of `width`, of which a share is predicted."""
     rows = max(1, tokens // width)
     with torch.device("meta"):
         model = build(config)
         ids = torch.zeros(rows, width, dtype=torch.long)
-    kept = _kept_for_backward(model, Tokens(ids)) + _logits(rows * width * labelled, config)
+        if recompute:  # what goes into each layer is kept, and what one layer keeps at a time
+            layers = config.encoder_layers + config.decoder_layers
+            shallow = {name: min(1, getattr(config, name)) for name in ("encoder_layers", "decoder_layers")}
+            kept = _kept_for_backward(build(replace(config, **shallow)), Tokens(ids))
+            kept += layers * rows * width * config.d_model * 4
+        else:
+            kept = _kept_for_backward(model, Tokens(ids))
+    kept += _logits(rows * width * labelled, config)
     weights = sum(p.numel() for p in model.parameters()) * 4
     return MemoryEstimate(COPIES * weights, round(WORKING_SHARE * kept))
 
 
 def _logits(predicted: float, config: TransformerConfig) -> int:
     """Bytes of the logits that are computed at once."""
-    return int(min(predicted, CHUNK)) * config.vocab_size * 4
+    return round(min(predicted * config.vocab_size, LOGITS_AT_ONCE["cpu"])) * 4
 
 
 def _kept_for_backward(model: Transformer, tokens: Tokens) -> int:

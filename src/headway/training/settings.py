@@ -8,16 +8,21 @@ from headway.errors import RecipeError, refuse_out_of_range
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Adam as in Paper §5.3, or with decoupled weight decay on matrices, or Muon for those of the layers."""
+    """What makes a gradient an update (Paper §5.3)."""
 
     kind: Literal["adam", "adamw", "muon"] = "adam"
+    """`adam`. `adamw`: with decoupled weight decay. `muon`: orthogonalized momentum for the matrices of
+    the layers, AdamW for the rest."""
     rate: float | None = None
     """Peak learning rate; None = the paper's, (d_model · warmup)^-0.5."""
     beta1: float = 0.9
+    """Decay of the mean of gradients."""
     beta2: float = 0.98
+    """Decay of the mean of their squares."""
     epsilon: float = 1e-9
+    """Added to the denominator."""
     weight_decay: float = 0.0
-    """For adamw and muon; matrices only, never biases, norms and embeddings."""
+    """For `adamw` and `muon`; matrices only, never biases, norms and embeddings."""
     clip: float = 1.0
     """Largest global norm of the gradient; 0 = no clipping."""
 
@@ -36,13 +41,15 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
-    """The learning rate over the run: linear warm-up, then one of four ways down, fitted to the stop."""
+    """The learning rate over the run: up in a straight line during warm-up, then down, fitted to the stop."""
 
     kind: Literal["inverse-sqrt", "cosine", "linear", "constant"] = "inverse-sqrt"
+    """`inverse-sqrt`: the paper's (§5.3). `cosine`, `linear`: down to `final` at the stop, which must
+    then be named by `steps`, `epochs`, `tokens` or `minutes`. `constant`."""
     warmup: int = 4000
     """Steps of warm-up (Paper §5.3)."""
     final: float = 0.0
-    """Share of the peak rate at the stop, for cosine and linear."""
+    """Share of the peak rate at the stop, for `cosine` and `linear`."""
 
     def __post_init__(self) -> None:
         rules = (
@@ -60,12 +67,15 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StopConfig:
-    """When to stop: at whichever of these comes first; 0 = no such limit."""
+    """When to stop: at whichever of these comes first; 0 = no such limit, and at least one must be above
+    0."""
 
     steps: int = 0
+    """Steps of the optimizer."""
     epochs: float = 0.0
+    """Passes over the training text; may be a fraction."""
     tokens: int = 0
-    """Predicted tokens seen."""
+    """Predicted tokens, counted as often as they are seen."""
     minutes: float = 0.0
     """Of training itself: validation and saving are not counted."""
     patience: int = 0
@@ -87,32 +97,37 @@ class TrainingConfig:
     """Loss, validation, and what is kept."""
 
     label_smoothing: float = 0.1
+    """Share of probability spread evenly over the vocabulary (Paper §5.4)."""
     ema: float = 0.0
-    """Decay of an exponential moving average of the weights, used wherever the model is judged; 0 = none."""
+    """Decay of an exponential moving average of the weights, with which the model is judged and saved; 0
+    = none."""
     validate_every: int = 500
-    """Steps."""
+    """Steps between validations."""
     save_every: int = 500
-    """Steps."""
+    """Steps between checkpoints; one is also saved after each better validation and at the end."""
     report_every: int = 10
-    """Steps between lines of metrics.jsonl."""
+    """Steps between lines of `metrics.jsonl`."""
     keep_last: int = 2
-    """Checkpoints at multiples of save_every that are kept, besides the newest and the best."""
+    """Checkpoints at multiples of `save_every` that are kept, besides the newest and the best."""
     metric: Literal["loss", "accuracy"] = "loss"
-    """What validations are judged by: nats per label, or the share of labels predicted right."""
+    """What validations are judged by: `loss` in nats per label, or `accuracy`, the share of labels
+    predicted right."""
     final: Literal["best", "last", "average"] = "best"
-    """Which weights become the model: of the best validation, of the last step, or averaged (Paper §6.1)."""
+    """Which weights become the model: of the `best` validation, of the `last` step, or the `average` of
+    the last checkpoints (Paper §6.1)."""
     average: int = 5
-    """How many checkpoints are averaged, where final = "average": that of the last step, and the last ones at
-    multiples of save_every."""
+    """How many checkpoints are averaged, for `final = "average"`: that of the last step, and the last at
+    multiples of `save_every`; `keep_last` must be at least as large."""
     spike_sigma: float = 0.0
     """Leave out the update of a step whose loss is so many standard deviations above the mean of the last
     hundred; 0 = never."""
     most_skipped: int = 20
     """The run stops when so many steps in a row were left out: not finite, or a spike."""
     samples: int = 8
-    """Held-out examples shown with their predictions at each validation."""
+    """Held-out examples predicted and shown at each validation."""
     freeze: tuple[str, ...] = ()
-    """Parts of the model that stay as they are, by the names of their modules: "encoder", "embedding"."""
+    """Parts of the model that stay as they are, by the names of their modules, as in `["encoder",
+    "embedding"]`."""
     tensorboard: bool = False
     """Also write curves for TensorBoard (extra `tensorboard`)."""
 

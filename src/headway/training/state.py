@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from headway.model.architectures import Transformer
-from headway.runtime import Precision
+from headway.runtime import Kernel, Precision
 from headway.training.distributed import ALONE, Ranks
 from headway.training.settings import StopConfig
 from headway.training.time_fit import TimeFit
@@ -45,6 +45,8 @@ class Counters:
     """Whether a validation was stopped, so that a resumed run begins with it."""
     precision: Precision | None = None
     """What the run computes in, measured once; None = it has not begun."""
+    attention: Kernel | None = None
+    """How attention is computed, measured once; None = it has not begun."""
     tokenizers: str = ""
     text: str = ""
     """Fingerprints of the tokenizers and of the encoded text with which the run began; empty = not known."""

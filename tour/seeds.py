@@ -1,0 +1,32 @@
+"""What several seeds say: curves with a shade, and whether two settings differ by more than seeds do."""
+
+import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tour.report import band
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def compared(first: Sequence[float], second: Sequence[float], form: str = "+.3f") -> str:
+    """In words, how the second lies to the first: lower or higher for every seed, or neither.
+
+    The number is the difference of the medians, in the given format.
+    """
+    change = format(statistics.median(second) - statistics.median(first), form)
+    if max(second) < min(first):
+        return f"lower for every seed ({change})"
+    if min(second) > max(first):
+        return f"higher for every seed ({change})"
+    return f"not different by more than seeds are ({change})"
+
+
+def shaded(
+    axes: "Axes", x: Sequence[float], curves: Sequence[Sequence[float]], label: str, *, style: str, color: str
+) -> None:
+    """The median of several seeds' curves as a line, and from the lowest to the highest as a shade."""
+    middle, low, high = band(curves)
+    axes.plot(x, middle, style, color=color, label=label, linewidth=1.2, markersize=4)
+    axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
