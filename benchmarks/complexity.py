@@ -1,11 +1,10 @@
 """Table 1 of the paper measured: python benchmarks/complexity.py
 
-The time of one layer, forward and backward, over the length n of the text and the width d: whole
-self-attention and its kernel alone, self-attention in a window, a recurrent and a convolutional layer. All are
-timed in turn, several rounds in one run. What is counted instead of timed: multiplications, the operations that
-must follow one another, and the steps from the first position to the last. Results go to
-benchmarks/results/complexity.json and complexity.md, docs/complexity.md and a figure beside it. `--quick`
-takes seconds, and needs `--out FOLDER`.
+The time of one layer, forward and backward, over the length n of the text and the width d: self-attention
+whole, its kernel alone and in a window, a recurrent and two convolutional layers, timed in turn, several
+rounds in one run. What is counted instead: multiplications, the operations that must follow one another, and
+the steps from the first position to the last. Results go to benchmarks/results/complexity.json and
+complexity.md, into docs/complexity.md and a figure. `--quick` takes seconds, and needs `--out FOLDER`.
 """
 
 import argparse
@@ -29,6 +28,7 @@ from torch import Tensor
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "complexity.md"
 FIGURE = ROOT / "docs" / "images" / "complexity.svg"
+PICTURE = "![Time of a layer over the length of a text, and over the width](images/complexity.svg)"
 MODES = {"forward": "forward", "training": "forward and backward"}
 Seconds = dict[str, dict[str, dict[str, list[float]]]]
 """Of each layer, mode and cell "n,d" one time a round."""
@@ -160,9 +160,9 @@ def _spread(times: Sequence[float]) -> str:
 
 def crossing_table(seconds: Seconds, settings: Settings) -> str:
     """From which length on self-attention is the slower one, by the median of forward and backward."""
-    first, *others = KINDS
+    first = next(iter(KINDS))
     lines = []
-    for other in others:
+    for other in ("recurrent", "convolutional"):
         row: list[object] = [other]
         for d in settings.widths:
             mine, theirs = (medians(seconds[name]["training"]) for name in (first, other))
@@ -232,15 +232,17 @@ def report(content: Mapping[str, Any], settings: Settings, out: Path, page: Path
     }
     note = (
         f"Medians of {settings.rounds} rounds, in brackets the quartiles; float32, one text at a time, "
-        f"{content['threads']} threads; exponents fitted over n ≥ {settings.fitted_from} and all d. "
+        f"threads: {content['threads']}; exponents fitted over n ≥ {settings.fitted_from} and all d. "
         f"{where['processor']}, torch {where['torch']}."
     )
     title, made = "# Table 1 of the paper, measured", "Made by `python benchmarks/complexity.py`."
     (out / "complexity.md").write_text("\n\n".join([title, made, *tables.values(), note, ""]), "utf-8")
     draw(seconds, settings, out / "complexity.svg" if page is None else FIGURE)
     if page is not None:
+        tables["exponents"] += f"\n\n{note}"
+        tables["times"] = f"{PICTURE}\n\n{tables['times']}"
         for name, table in tables.items():
-            put(page, name, f"{table}\n\n{note}" if name == "exponents" else table)
+            put(page, name, table)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,9 +1,9 @@
-"""Decoding beside others: python benchmarks/decoding.py [--model FOLDER] [--data FOLDER] [--rounds N] [--quick]
+"""Decoding beside others: python benchmarks/decoding.py [--model FOLDER] [--data FOLDER] [--rounds N]
 
-One model, the same weights in all engines by Headway's own exporters, the same sentences in turn, in processes
-of their own. MODEL is a model or run folder of an encoder-decoder; without it the weights are random, and every
-output is made 15 tokens long. FOLDER holds `*.test.tsv`; without it verses of the extra `demo` are read.
-Figures go to benchmarks/results/decoding.json and .md, and into docs/speed.md.
+One model, the same weights in all engines by Headway's own exporters, the same sentences in turn, in
+processes of their own. MODEL is a model or run folder of an encoder-decoder; without it the weights are
+random, and every output is made 15 tokens long. FOLDER holds `*.test.tsv`; without it verses of the extra
+`demo` are read. Figures go to benchmarks/results/decoding.json and .md, and into docs/speed.md.
 """
 
 import argparse
@@ -320,16 +320,16 @@ def lines_of(found: dict[str, Any]) -> list[str]:
             "" if ours else shown(row["headway_is_faster"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    made = (
-        f"outputs of {found['forced_tokens']} tokens each" if found["forced_tokens"] else "length penalty 0"
-    )
+    forced = found["forced_tokens"]
+    made = f"outputs of {forced} tokens each" if forced else "length penalty 0"
     engines = ", ".join(f"{e['name']} ({e['engine']}) {e['peak_mib']:,.0f}" for e in found["contenders"])
     return [
         *lines,
         "",
-        f"Model: {found['model']}, {made}; text: {found['text']}. Median and quartiles of {found['rounds']} windows, all "
-        "engines in turn. Headway goes from text to text, the others from tokens to tokens. CTranslate2 has two "
-        f"workers for batches and one stream for single sentences. Most memory, MiB: {engines}. "
+        f"Model: {found['model']}, {made}; text: {found['text']}. Median and quartiles of "
+        f"{found['rounds']} windows, all engines in turn. Headway goes from text to text, the others from "
+        "tokens to tokens. CTranslate2 has two workers for batches and one stream for single sentences. Most "
+        f"memory, MiB: {engines}. "
         f"{where(found['machine'])}",
         *(f"\nLeft out: {name} ({reason})." for name, reason in found["left_out"].items()),
     ]

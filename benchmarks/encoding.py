@@ -1,8 +1,8 @@
-"""Text to ids: python benchmarks/encoding.py [--data FOLDER] [--rounds N] [--quick]
+"""Text to ids: python benchmarks/encoding.py [--data FOLDER] [--rounds N]
 
 Headway's encoding beside the library `tokenizers` called with the same vocabulary, both on all cores and in
-turn, in processes of their own. FOLDER holds `*.train.tsv`; without it verses of the extra `demo` are encoded.
-Figures go to benchmarks/results/encoding.json and .md, and into docs/speed.md.
+turn, in processes of their own. FOLDER holds `*.train.tsv`; without it verses of the extra `demo` are
+encoded. Figures go to benchmarks/results/encoding.json and .md, and into docs/speed.md.
 """
 
 import argparse
@@ -100,9 +100,9 @@ def lines_of(found: dict[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        f"Headway encodes {shown(found['headway_is_faster'])} times as fast as the library: {found['lines']:,} "
-        f"lines a window, {found['rounds']} windows each in turn, the same ids. Text: {found['text']}. "
-        f"{where(found['machine'])}",
+        f"Headway encodes {shown(found['headway_is_faster'])} times as fast as the library: "
+        f"{found['lines']:,} lines a window, {found['rounds']} windows each in turn, the same ids. "
+        f"Text: {found['text']}. {where(found['machine'])}",
     ]
 
 

@@ -102,14 +102,15 @@ class Passing(nn.Module):
 
 
 class Convolving(nn.Module):
-    """A convolution over neighbours, or over positions so many places apart."""
+    """A convolution over a position and those before it, or over positions so many places apart."""
 
     def __init__(self, n: int, d: int, apart: int = 1) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(d, d, KERNEL, padding=apart * (KERNEL // 2), dilation=apart)
+        self.before = apart * (KERNEL - 1)
+        self.convolution = nn.Conv1d(d, d, KERNEL, dilation=apart)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.convolution(x.mT).mT
+        return self.convolution(F.pad(x.mT, (self.before, 0))).mT
 
 
 def looking_near(n: int, d: int) -> Layer:

@@ -43,14 +43,14 @@ class Sizes:
     """Tokens of a row in training."""
     longest: int = 256
     """Of a row on which models are judged."""
-    rows: int = 32
-    steps: int = 200
-    judged: int = 64
+    rows: int = 16
+    steps: int = 180
+    judged: int = 48
     """Rows on which models are judged."""
     d_model: int = 64
 
 
-ADAM = OptimizerConfig(kind="adamw", rate=3e-3, beta2=0.98, weight_decay=0.01)
+MUON = OptimizerConfig(kind="muon", rate=1e-2)
 RATE = ScheduleConfig(kind="linear", warmup=20)
 QUICK = Sizes(trained=8, longest=32, rows=4, steps=2, judged=4, d_model=16)
 
@@ -137,7 +137,7 @@ def trained(kind: Kind, task: Task, sizes: Sizes, seed: int) -> Transformer:
     learn(
         model,
         batch_at,
-        Training(stop=StopConfig(steps=sizes.steps), optimizer=ADAM, schedule=RATE, seed=seed),
+        Training(stop=StopConfig(steps=sizes.steps), optimizer=MUON, schedule=RATE, seed=seed),
     )
     return model
 

@@ -38,7 +38,7 @@ class Sizes:
     """Instead of seconds, where time must not count."""
     tokens: int = 4096
     """Of a batch."""
-    train_lengths: tuple[int, ...] = (66, 130, 258, 514)
+    train_lengths: tuple[int, ...] = (65, 129, 257, 513)
     """Of rows, each as often as the others."""
     test_rows: int = 400
     lengths: tuple[int, ...] = (64, 128, 256, 512, 1024, 2048)
@@ -52,8 +52,8 @@ class Sizes:
 
 QUICK = Sizes(
     steps=3,
-    tokens=264,
-    train_lengths=(66, 130),
+    tokens=260,
+    train_lengths=(65, 129),
     test_rows=24,
     lengths=(32, 64),
     timed=1,
@@ -64,35 +64,51 @@ QUICK = Sizes(
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Recall: pairs of a key and a value, then filler in which each key comes once more to be answered."""
+    """Recall: facts, each a key with its value, then filler in which each key comes once more as a question.
 
-    fillers: int = 32
-    keys: int = 32
-    values: int = 32
-    pairs: int = 8
+    Fact and question are one token each: a fact `3=11`, a question `3?`, whose answer is `11`.
+    """
+
+    fillers: int = 16
+    keys: int = 16
+    values: int = 16
+    facts: int = 8
+    """Of a row, of as many different keys."""
 
     @property
     def vocab_size(self) -> int:
+        return self.first_fact + self.keys * self.values
+
+    @property
+    def first_question(self) -> int:
+        """Ids are those of fillers, questions, answers and facts, in this order."""
+        return self.fillers
+
+    @property
+    def first_answer(self) -> int:
+        return self.fillers + self.keys
+
+    @property
+    def first_fact(self) -> int:
         return self.fillers + self.keys + self.values
 
     def rows(self, count: int, length: int, seed: int) -> "Questions":
         """So many rows, the same for the same seed; distances are spread evenly over their logarithm."""
         chance = torch.Generator().manual_seed(seed)
-        pairs, start = self.pairs, 2 * self.pairs
-        keys = torch.rand(count, self.keys, generator=chance).argsort(1)[:, :pairs] + self.fillers
-        values = torch.randint(self.values, (count, pairs), generator=chance) + self.fillers + self.keys
+        facts, rest = self.facts, torch.arange(length - self.facts)
+        keys = torch.rand(count, self.keys, generator=chance).argsort(1)[:, :facts]
+        values = torch.randint(self.values, (count, facts), generator=chance)
         ids = torch.randint(self.fillers, (count, length), generator=chance)
-        ids[:, 0:start:2], ids[:, 1:start:2] = keys, values
+        ids[:, :facts] = self.first_fact + keys * self.values + values
 
-        places = torch.arange((length - start) // 2)
         # The largest of log weight + Gumbel noise are a draw without replacement by those weights.
-        noise = -torch.empty(count, len(places)).exponential_(generator=chance).log()
-        asked_at = start + 2 * (noise - (places + 1.0).log()).topk(pairs).indices
-        which = torch.rand(count, pairs, generator=chance).argsort(1)
-        answers = values.gather(1, which)
-        ids.scatter_(1, asked_at, keys.gather(1, which)).scatter_(1, asked_at + 1, answers)
+        noise = -torch.empty(count, len(rest)).exponential_(generator=chance).log()
+        asked_at = facts + (noise - (rest + 1.0).log()).topk(facts).indices
+        which = torch.rand(count, facts, generator=chance).argsort(1)
+        answers = self.first_answer + values.gather(1, which)
+        ids.scatter_(1, asked_at, self.first_question + keys.gather(1, which))
         labels = torch.full_like(ids, NO_LABEL).scatter_(1, asked_at, answers)
-        distances = torch.zeros_like(ids).scatter_(1, asked_at, asked_at - 2 * which)
+        distances = torch.zeros_like(ids).scatter_(1, asked_at, asked_at - which)
         return Questions(Batch(Tokens(ids), labels), distances)
 
 
@@ -159,7 +175,7 @@ def measure(settings: Settings, sizes: Sizes, task: Task) -> dict[str, Any]:
                 }
             )
     return {
-        "task": {"vocabulary": task.vocab_size, "pairs": task.pairs, "values": task.values},
+        "task": {"vocabulary": task.vocab_size, "facts": task.facts, "values": task.values},
         "parameters": {each.name: parameters_of(each.make(0)) for each in both},
         "rates": {each.name: each.rate for each in both},
         "distances": [octave_name(a, b) for a, b in pairwise(sizes.octaves)],
@@ -298,7 +314,7 @@ def _about_speed(figures: dict[str, Any]) -> str:
 def draw(results: Results, figures: dict[str, Any]) -> None:
     """Accuracy over distance with the spread of the seeds, loss over time, and speed over length."""
     distances, trained = figures["distances"], figures["trained"]
-    guess = 1 / figures["task"]["pairs"]
+    guess = 1 / figures["task"]["facts"]
     with results.figure("recall", (9.0, 3.6)) as figure:
         left, right = figure.subplots(1, 2)
         for name, runs in trained.items():

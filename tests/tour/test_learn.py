@@ -57,9 +57,9 @@ def test_it_learns_and_tells_of_every_step() -> None:
         asked.append((step, progress))
         return batch_at(step, progress)
 
-    curve = learn(model, noted, training(60))
-    assert asked == [(step, pytest.approx((step - 1) / 60)) for step in range(1, 61)]
-    assert len(curve.losses) == len(curve.norms) == curve.steps == 60
+    curve = learn(model, noted, training(40))
+    assert asked == [(step, pytest.approx((step - 1) / 40)) for step in range(1, 41)]
+    assert len(curve.losses) == len(curve.norms) == curve.steps == 40
     assert curve.losses[-1] < curve.losses[0] / 2
     assert curve.diverged == "" and curve.seconds > 0
     assert not model.training
@@ -109,8 +109,7 @@ def test_a_run_that_diverges_says_so_and_keeps_its_last_good_weights() -> None:
 
 def test_time_ends_a_run_where_no_steps_do() -> None:
     curve = learn(fresh(CONFIG, 1), batch_at, training(1, stop=StopConfig(minutes=0.2 / 60)))
-    assert curve.steps >= 20
-    assert curve.seconds < 5
+    assert curve.steps > 1 and curve.moments[-1].progress == 1.0
 
 
 def test_a_rate_that_falls_needs_an_end() -> None:

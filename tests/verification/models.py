@@ -1,17 +1,13 @@
 """Untrained models to verify, and ways to break them."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import replace
 
 import torch
 
 from headway.api import Pipeline
 from headway.bundle import Bundle
 from headway.interop.proof import Texts
-from headway.model.attention import KeyValues
 from headway.model.backends import Attend, Backend, sdpa
-from headway.model.cache import Cache
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig
 from headway.model.mask import AttentionMask
 from headway.model.stack import Stack

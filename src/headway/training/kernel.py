@@ -36,7 +36,7 @@ def use_kernel(model: nn.Module, kernel: Kernel) -> None:
 
 
 def recompute_layers(model: nn.Module) -> None:
-    """A layer's inner results are no longer kept for the backward pass, but computed again (Chen et al. 2016)."""
+    """Layers compute their inner results again for the backward pass, and keep none (Chen et al. 2016)."""
     for module in model.modules():
         if isinstance(module, Layer):
             module.forward = partial(checkpoint, module.forward, use_reentrant=False)  # type: ignore[method-assign]
