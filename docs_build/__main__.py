@@ -7,6 +7,7 @@ from pathlib import Path
 
 from docs_build import reference
 from docs_build.checks import dead_links, hosts_loaded, misplaced_pages
+from docs_build.offline import cut_off
 from docs_build.staging import DeadLinkError, Staging
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,7 @@ def main() -> int:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}  # where the generator finds our extension
     if status := subprocess.run(generator, cwd=ROOT, env=environment, check=False).returncode:
         return status
+    cut_off(SITE)
     if problems := [*dead_links(SITE), *hosts_loaded(SITE)]:
         return refuse(problems)
     print(f"{len(list(SITE.rglob('*.html')))} pages in {SITE}; open {SITE / 'index.html'}")

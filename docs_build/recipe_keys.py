@@ -111,7 +111,7 @@ def range_of(path: str) -> str:
             resolve(apply_overrides(Recipe, LEAST, [f"{path}={value}"]))
         except RecipeError as error:
             if said := re.fullmatch(rf"(?:[\w.]+: )?{re.escape(path)} = [^:]*: must be (.*)", str(error)):
-                return re.sub(r" \(.*\)| = \d+$", "", said[1])
+                return re.sub(r" \(.*\)| = \d+$", "", said[1]).replace(str(2**63 - 1), "2^63 - 1")
     return ""
 
 

@@ -9,6 +9,10 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
+# Tests start many programs, and to compile all again for each takes longer than to run it.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 assert "headway" not in sys.modules, "headway was imported before its shapes could be checked"
 # An int passes for a float, as for every type checker of annotations.
 install_import_hook("headway", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

@@ -191,9 +191,11 @@ def unsafe(tree: ast.AST) -> Iterator[str]:
                         yield "weights_only: nothing is loaded by torch.load at all"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: path.name)
-def test_nothing_is_unpickled(path: Path) -> None:
-    assert list(unsafe(ast.parse(path.read_text("utf-8")))) == []
+def test_nothing_is_unpickled() -> None:
+    paths = sorted((ROOT / "src").rglob("*.py"))
+    found = [(path.name, each) for path in paths for each in unsafe(ast.parse(path.read_text("utf-8")))]
+    assert len(paths) > 100
+    assert found == []
 
 
 def test_the_check_for_pickles_sees_them() -> None:

@@ -318,7 +318,16 @@ def run(settings: Settings) -> None:
         draw_losses(figure, found)
     with results.figure("padding") as figure:
         draw_padding(figure, size.padding, found.padding)
-    results.save({"settings": asdict(size), **asdict(found)})
+    by_name = {name: getattr(found, name) for name in ("curves", "measures")}
+    results.save(
+        {
+            "settings": asdict(size),
+            **{name: {NAMES[m]: each for m, each in of.items()} for name, of in by_name.items()},
+            "the text itself": found.real,
+            "padding": found.padding,
+            "written": found.examples,
+        }
+    )
 
 
 def main() -> None:

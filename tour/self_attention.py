@@ -12,6 +12,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from headway.batch import Batch, Tokens
@@ -20,7 +21,7 @@ from headway.data.objectives import CausalObjective
 from headway.inspection.capture import capture_attention
 from headway.inspection.summaries import summarise
 from headway.model.architectures import Transformer
-from headway.model.config import AttentionConfig, NormConfig, TransformerConfig
+from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 from headway.training.settings import OptimizerConfig, ScheduleConfig, StopConfig
 from tour.learn import Training, endless, fresh, learn, score
 from tour.report import Results, Settings, main_of, spread
@@ -29,32 +30,38 @@ from tour.text import Text, bible
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KINDS = ("itself", "the token before", "the first token", "the same word", "after the same word")
+KINDS = (
+    "itself",
+    "one before",
+    "two before",
+    "the last blank",
+    "after the same letter",
+    "the same letter",
+)
 """What a weight may be on; each weight counts for the first that fits, or for "elsewhere"."""
 SPECIAL = 0.4
 """Share of a head's weight from which it is named after what the weight is on."""
 BROAD = 0.8
 """A head whose weights have this share of the greatest possible entropy looks everywhere."""
-SHOWN = 18
-"""Tokens of the sentence that the picture shows."""
+SHOWN = 30
+"""Characters that the pictures show."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
     """Of the model and its training."""
 
-    d_model: int = 128
+    d_model: int = 96
     layers: int = 2
     heads: int = 4
-    vocab_size: int = 2000
     context: int = 64
     tokens: int = 2048
-    steps: int = 300
+    steps: int = 400
     judged: int = 60
     """Held-out rows."""
 
 
-QUICK = Sizes(d_model=16, heads=2, vocab_size=100, context=24, tokens=96, steps=2, judged=3)
+QUICK = Sizes(d_model=16, heads=2, context=24, tokens=96, steps=2, judged=3)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,10 @@ class Head:
     """Nats per token that the loss rises without this head."""
 
     @property
+    def place(self) -> str:
+        return f"seed {self.seed}, head {self.layer}.{self.head}"
+
+    @property
     def kind(self) -> str:
         """Its name: what most of its weight is on, if that is much; else whether it looks everywhere."""
         name = max(KINDS, key=lambda kind: self.shares[kind])
@@ -95,19 +106,20 @@ def model_of(text: Text, sizes: Sizes, seed: int) -> Transformer:
             dropout=0.0,
             attention=AttentionConfig(num_heads=sizes.heads),
             norm=NormConfig(position="pre"),
+            positions=PositionConfig(kind="rotary"),
         ),
         seed,
     )
 
 
 def trained(text: Text, sizes: Sizes, seed: int) -> Transformer:
-    """A causal model of the text."""
+    """A causal model that has read the text, character by character."""
     batching = BatchConfig(tokens=sizes.tokens, context=sizes.context)
     loader = Loader(text.train, CausalObjective(text.tokenizer.special), batching, seed=seed)
     model = model_of(text, sizes, seed)
     training = Training(
         stop=StopConfig(steps=sizes.steps),
-        optimizer=OptimizerConfig(kind="muon", rate=4e-3),
+        optimizer=OptimizerConfig(kind="muon", rate=1e-2),
         schedule=ScheduleConfig(kind="linear", warmup=30),
         seed=seed,
     )
@@ -122,14 +134,18 @@ def held_out(text: Text, sizes: Sizes) -> Batch:
     return Batch(Tokens(ids[:, :-1]), ids[:, 1:])
 
 
-def places_of(ids: Tensor) -> dict[str, Tensor]:
-    """For each kind, whether a key [B T T] is of that kind for a query; a key is of at most one."""
+def places_of(ids: Tensor, blank: int) -> dict[str, Tensor]:
+    """For each kind, whether a key [B T T] is of that kind for a query; a key is of at most one.
+
+    The last blank is the nearest at or before the query: where its word began.
+    """
     length = ids.shape[1]
-    distance = torch.arange(length)[:, None] - torch.arange(length)
+    place = torch.arange(length)
+    distance = place[:, None] - place
+    last_blank = torch.where(ids == blank, place, -1).cummax(dim=1).values
     same = (ids[:, :, None] == ids[:, None, :]) & (distance > 0)
-    after_same = torch.zeros_like(same)
-    after_same[:, :, 1:] = same[:, :, :-1] & (distance[:, 1:] > 0)
-    wanted = (distance == 0, distance == 1, torch.arange(length) == 0, same, after_same)
+    after_same = F.pad(same[:, :, :-1], (1, 0))
+    wanted = (distance == 0, distance == 1, distance == 2, last_blank[:, :, None] == place, after_same, same)
     free, found = (distance >= 0).expand_as(same), {}
     for kind, where in zip(KINDS, wanted, strict=True):
         found[kind] = free & where
@@ -140,10 +156,10 @@ def places_of(ids: Tensor) -> dict[str, Tensor]:
 def shares(weights: Tensor, places: dict[str, Tensor]) -> list[dict[str, float]]:
     """For each head of weights [B H T T], the share of the weight on each kind of place, and elsewhere.
 
-    The first two queries are left out: all that they see is near.
+    The first four queries are left out: all that they see is near.
     """
     found = {
-        kind: (weights * where[:, None])[:, :, 2:].sum(-1).mean((0, 2)) for kind, where in places.items()
+        kind: (weights * where[:, None])[:, :, 4:].sum(-1).mean((0, 2)) for kind, where in places.items()
     }
     found["elsewhere"] = 1 - sum(found.values())
     return [{kind: float(each[head]) for kind, each in found.items()} for head in range(weights.shape[1])]
@@ -177,9 +193,9 @@ def without_head(model: Transformer, layer: int, head: int) -> Iterator[None]:
             output[:, columns] = kept
 
 
-def heads_of(model: Transformer, batch: Batch, seed: int) -> list[Head]:
+def heads_of(model: Transformer, batch: Batch, blank: int, seed: int) -> list[Head]:
     """Every head of a model, on held-out text."""
-    places, loss = places_of(batch.inputs.ids), score(model, [batch]).loss
+    places, loss = places_of(batch.inputs.ids, blank), score(model, [batch]).loss
     most = summarise(even(batch.inputs.ids.shape[1])[0])[0].entropy
     found = []
     for layer, weights in enumerate(weights_of(model, batch.inputs)):
@@ -207,48 +223,52 @@ class Found:
     """Of each seed's model on held-out text, nats per token."""
 
 
-def measure(
-    models: Sequence[Transformer], untrained: Transformer, batch: Batch, seeds: Sequence[int]
-) -> Found:
-    ids = batch.inputs.ids
+def measure(models: Sequence[Transformer], untrained: Transformer, text: Text, batch: Batch) -> Found:
+    """Every head of the models, whose seeds are 1, 2, …"""
+    ids, (blank,) = batch.inputs.ids, text.tokenizer.encode(" ")
+    even_shares = shares(even(ids.shape[1]).expand(len(ids), 1, -1, -1), places_of(ids, blank))
     return Found(
-        heads=[
-            head for model, seed in zip(models, seeds, strict=True) for head in heads_of(model, batch, seed)
-        ],
-        untrained=heads_of(untrained, batch, seeds[0]),
-        even=shares(even(ids.shape[1]).expand(len(ids), 1, -1, -1), places_of(ids))[0],
+        heads=[head for seed, model in enumerate(models, 1) for head in heads_of(model, batch, blank, seed)],
+        untrained=heads_of(untrained, batch, blank, 1),
+        even=even_shares[0],
         losses=[score(model, [batch]).loss for model in models],
     )
 
 
-def findings(found: Found, seeds: Sequence[int]) -> str:
+def findings(found: Found) -> str:
     """Which kinds of heads arose, with how many of the seeds, and what they are worth; by rule."""
-    kinds_of = {seed: [head.kind for head in found.heads if head.seed == seed] for seed in seeds}
-    named = [kind for kind in KINDS if any(kind in kinds for kinds in kinds_of.values())]
-    lines = [
-        f"- Heads with {SPECIAL:.0%} of their weight on **{kind}**: with "
-        f"{sum(kind in kinds for kinds in kinds_of.values())} of {len(seeds)} seeds, "
-        f"{spread([kinds.count(kind) for kinds in kinds_of.values()], '.0f')} heads each."
-        for kind in named
-    ]
-    lines += [f"- No head of any seed has so much on **{kind}**." for kind in KINDS if kind not in named]
+    kinds_of: dict[int, list[str]] = {}
+    for head in found.heads:
+        kinds_of.setdefault(head.seed, []).append(head.kind)
+    lines, each = [], len(kinds_of[1])
+    for kind in KINDS:
+        counts = [kinds.count(kind) for kinds in kinds_of.values()]
+        arose = (
+            f"with {sum(map(bool, counts))} of {len(counts)} seeds, {spread(counts, '.0f')} of {each} heads"
+        )
+        lines.append(
+            f"- {SPECIAL:.0%} or more of their weight on **{kind}**: {arose if any(counts) else 'no head'}."
+        )
     before = sum(head.kind in KINDS for head in found.untrained)
-    lines.append(f"- Before training, {before} of {len(found.untrained)} heads of the first seed had a name.")
-    worths = sorted(found.heads, key=lambda head: head.worth)
-    least, most = worths[0], worths[-1]
+    lines.append(f"- Before training, {before} of {each} heads of the first seed had such a name.")
+    entropies = [spread([head.entropy for head in heads], ".1f") for heads in (found.untrained, found.heads)]
     lines.append(
-        f"- Without its most useful head ({most.kind}; layer {most.layer}, seed {most.seed}) a model loses "
-        f"{most.worth:.3f} nats per token; without its least useful ({least.kind}; layer {least.layer}, seed "
-        f"{least.seed}) {least.worth:.3f}. The whole loss is {spread(found.losses, '.2f')}."
+        f"- Entropy of the weights, over heads: {entropies[0]} bits before training, {entropies[1]} after; "
+        f"{found.heads[0].most_entropy:.1f} if all that is seen were looked at alike."
+    )
+    by_worth = sorted(found.heads, key=lambda head: head.worth)
+    least, most = (f"{head.worth:.3f} ({head.kind}, {head.place})" for head in (by_worth[0], by_worth[-1]))
+    lines.append(
+        f"- Taking one head away costs from {least} to {most} nats per character; the whole loss is "
+        f"{spread(found.losses, '.2f')}."
     )
     return "\n".join(lines)
 
 
 def row_of(head: Head) -> list[object]:
     """A line of the page's table."""
-    place = f"seed {head.seed}, layer {head.layer}, head {head.head}"
     told = [f"{head.shares[kind]:.0%}" for kind in (*KINDS, "elsewhere")]
-    return [place, head.kind, *told, f"{head.entropy:.1f}", f"{head.distance:.1f}", f"{head.worth:.3f}"]
+    return [head.place, head.kind, *told, f"{head.entropy:.1f}", f"{head.distance:.1f}", f"{head.worth:.3f}"]
 
 
 def most_special(heads: Sequence[Head], count: int = 4) -> list[Head]:
@@ -263,12 +283,11 @@ def draw_maps(figure: "Figure", model: Transformer, text: Text, batch: Batch, he
     """Heat maps of a few heads on the beginning of a held-out text."""
     ids = batch.inputs.ids[:1, :SHOWN]
     weights, pieces = weights_of(model, Tokens(ids)), text.tokenizer.pieces(ids[0])
-    words = [piece.replace("▁", "") or "▁" for piece in pieces]
     for axis, head in zip(figure.subplots(1, len(heads), sharey=True), heads, strict=True):
         axis.imshow(weights[head.layer - 1][0, head.head - 1], cmap="Blues", vmin=0, vmax=1)
-        axis.set_title(f"layer {head.layer}, head {head.head}: {head.kind}", fontsize=9)
-        axis.set_xticks(range(len(words)), words, rotation=90, fontsize=7, parse_math=False)
-        axis.set_yticks(range(len(words)), words, fontsize=7, parse_math=False)
+        axis.set_title(f"head {head.layer}.{head.head}: {head.kind}", fontsize=9)
+        axis.set_xticks(range(len(pieces)), pieces, rotation=90, fontsize=7, parse_math=False)
+        axis.set_yticks(range(len(pieces)), pieces, fontsize=7, parse_math=False)
         axis.tick_params(length=0)
     figure.supxlabel("what is looked at", fontsize=9)
     figure.supylabel("what looks", fontsize=9)
@@ -301,13 +320,13 @@ def draw_shares(figure: "Figure", found: Found, seeds: Sequence[int]) -> None:
 def run(settings: Settings) -> None:
     sizes, seeds = QUICK if settings.quick else Sizes(), settings.each_seed
     results = Results("self-attention", settings)
-    text = bible(settings, vocab_size=sizes.vocab_size)
+    text = bible(settings, kind="characters", vocab_size=200)
     batch = held_out(text, sizes)
     models = [trained(text, sizes, seed) for seed in seeds]
-    found = measure(models, model_of(text, sizes, seeds[0]), batch, seeds)
+    found = measure(models, model_of(text, sizes, 1), text, batch)
     header = ["head", "kind", *KINDS, "elsewhere", "entropy, bits", "distance", "worth, nats"]
     results.table("heads", header, [row_of(head) for head in found.heads])
-    results.text("findings", findings(found, seeds))
+    results.text("findings", findings(found))
     with results.figure("heads", (11.0, 3.4)) as figure:
         draw_maps(figure, models[0], text, batch, most_special(found.heads))
     with results.figure("shares", (9.0, 3.8)) as figure:

@@ -2,12 +2,15 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 from tour.attention_masking import (
+    NAMES,
     QUICK,
     Size,
     bits,
@@ -58,11 +61,21 @@ def test_the_future_is_seen_inside_the_block_only() -> None:
     assert not differ() and model.decoder.backend is sdpa
 
 
+@pytest.fixture
+def shapes_unchecked() -> Iterator[None]:
+    """Hundreds of passes of shapes that the laws of the models check."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.mark.usefixtures("shapes_unchecked")
 def test_what_nobody_can_predict_is_learned_where_it_can_be_seen(text: Text) -> None:
     chance = np.random.default_rng(1)
     texts = [chance.integers(5, 15, 200) for _ in range(40)]
     noise = Text(text.tokenizer, InMemory(texts[:30]), InMemory(texts[30:]))
-    size = Size(d_model=32, row=16, tokens=512, steps=120, rate=1e-2, prompts=20)
+    size = Size(d_model=32, row=16, tokens=256, steps=100, rate=1e-2, prompts=20)
     rows = torch.from_numpy(np.stack([ids[:16] for ids in noise.held_out.targets]))
     fair = math.log(10)
     for masked in (True, False):
@@ -120,4 +133,5 @@ def test_a_smoke_run_fills_its_page(tmp_path: Path) -> None:
         assert (tmp_path / "figures" / f"attention-masking-{name}.svg").exists()
         assert f"figures/attention-masking-{name}.svg" in (PAGES / "attention-masking.md").read_text("utf-8")
     figures = json.loads((tmp_path / "results" / "attention-masking.json").read_text("utf-8"))["figures"]
-    assert len(figures["curves"]["true"][0]) == len(figures["curves"]["false"][0]) == QUICK.steps
+    assert {len(curve) for curves in figures["curves"].values() for curve in curves} == {QUICK.steps}
+    assert set(figures["curves"]) == set(figures["measures"]) == set(NAMES.values())

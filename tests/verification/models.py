@@ -33,8 +33,8 @@ def subject_of(kind: str, *shape: PositionConfig | NormConfig | AttentionConfig)
 def broken(law: Law) -> str:
     """The line of a law that is broken."""
     assert law.holds is False, law
-    assert str(law).startswith(f"BROKEN  {law.name}: ")
-    return str(law)
+    assert repr(law).startswith(f"BROKEN  {law.name}: ")
+    return repr(law)
 
 
 def backend_that(change: Callable[[AttentionMask], AttentionMask]) -> Backend:

@@ -96,7 +96,7 @@ def test_an_encoder_that_sees_one_side_only_is_caught() -> None:
     stack_of(subject.bundle, "encoder").backend = backend_that(lambda mask: replace(mask, causal=True))
     law = both_sides_seen(subject)
     assert law.figures["right"] == 0
-    assert "everything after by 0" in broken(law)
+    assert "after it by 0 (medians of 2" in broken(law)
 
 
 def test_a_source_that_is_not_seen_is_caught() -> None:

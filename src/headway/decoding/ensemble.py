@@ -73,14 +73,14 @@ class Ensemble:
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Without dropout inside; each model is afterwards in the mode in which it was."""
-        modes = [model.training for model in self.models]
+        training = [model for model in self.models if model.training]  # to ask is cheaper than to tell
         try:
-            for model in self.models:
+            for model in training:
                 model.eval()
             yield
         finally:
-            for model, mode in zip(self.models, modes, strict=True):
-                model.train(mode)
+            for model in training:
+                model.train()
 
     def begin(
         self, sources: Sequence[Sequence[int]] | None, starts: Sequence[Sequence[int]], copies: int
@@ -93,7 +93,7 @@ class Ensemble:
         source = None if sources is None else self.source_tokens(sources)
         ids, counts = pad([special.start(row) for row in starts], special.pad, self.device)
         uniform = len({len(row) for row in starts}) == 1
-        with torch.no_grad():
+        with torch.inference_mode():
             caches = [_cache(model, source, len(starts)) for model in self.models]
             models = [model for model in self.models if isinstance(model, Decoder)]
             steps = CachedSteps(models, caches, self.tokenizers.target.vocab_size)
@@ -103,9 +103,8 @@ class Ensemble:
                     "the model computes what is no number: its weights are damaged, or its training diverged"
                 )
             if copies > 1:
-                rows = torch.arange(len(starts), device=self.device).repeat_interleave(copies)
-                steps.keep(rows)
-                first = first[rows]
+                steps.spread(copies)
+                first = first.repeat_interleave(copies, dim=0)
         return steps, first
 
     def source_tokens(self, sources: Sequence[Sequence[int]]) -> Tokens:

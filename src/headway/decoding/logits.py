@@ -12,8 +12,8 @@ def forbid(
     log_probs: Float[Tensor, "R V"], special: SpecialIds, too_early: Bool[Tensor, "R"] | None = None
 ) -> Float[Tensor, "R V"]:
     """Without the tokens that no output holds, and without </s> where it is too early."""
-    allowed = log_probs.clone()
-    allowed[:, special.never_chosen] = -torch.inf
+    never = torch.tensor(special.never_chosen, dtype=torch.long, device=log_probs.device)
+    allowed = log_probs.index_fill(1, never, -torch.inf)
     if too_early is not None:
         allowed[:, special.end].masked_fill_(too_early, -torch.inf)
     return allowed

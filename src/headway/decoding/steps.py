@@ -43,21 +43,29 @@ class CachedSteps:
     def __init__(self, models: Sequence[Decoder], caches: Sequence[Cache], vocabulary: int) -> None:
         self.models, self.caches, self.vocabulary = models, caches, vocabulary
 
+    @torch.inference_mode()
     def feed(self, ids: Int[Tensor, "R T"], counts: Int[Tensor, "R"] | None = None) -> Float[Tensor, "R V"]:
         """Append to each row the first counts[i] of its ids, or all; log-probabilities of the token after."""
-        with torch.no_grad():
-            logits = [
-                model.step(ids, cache, counts) for model, cache in zip(self.models, self.caches, strict=True)
-            ]
-            return average([each.float().log_softmax(dim=-1) for each in logits])[:, : self.vocabulary]
+        logits = [
+            model.step(ids, cache, counts) for model, cache in zip(self.models, self.caches, strict=True)
+        ]
+        return average([each.float().log_softmax(dim=-1) for each in logits])[:, : self.vocabulary]
 
     def step(self, ids: Int[Tensor, "R"]) -> Float[Tensor, "R V"]:
         return self.feed(ids[:, None])
 
+    @torch.inference_mode()
+    def spread(self, copies: int) -> None:
+        """Make so many adjacent rows of each."""
+        for cache in self.caches:
+            cache.spread(copies)
+
+    @torch.inference_mode()
     def reorder(self, rows: Int[Tensor, "R"]) -> None:
         for cache in self.caches:
             cache.reorder(rows)
 
+    @torch.inference_mode()
     def keep(self, rows: Int[Tensor, "Q"]) -> None:
         for cache in self.caches:
             cache.keep(rows)

@@ -24,7 +24,7 @@ MOST_LETTERS = 16
 """Of a label."""
 SMALL = 96
 """Width of a picture without labels, at most, in pixels."""
-POSITIVE, NEGATIVE = (37, 99, 235), (217, 119, 6)
+POSITIVE, NEGATIVE = (59, 130, 246), (217, 119, 6)
 """Blue and amber, which are told apart by eyes that see no red or green, too."""
 
 
@@ -94,7 +94,7 @@ def folded(title: str, content: str, *, is_open: bool = False) -> str:
 
 def _figure(drawn: str, title: str) -> str:
     return (
-        f'<figure style="margin:0;display:inline-block">{drawn}'
+        f'<figure style="margin:0;display:inline-block;font-family:sans-serif">{drawn}'
         f'<figcaption style="font-size:12px;opacity:0.8">{escape(title)}</figcaption></figure>'
     )
 

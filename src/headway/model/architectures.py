@@ -125,12 +125,10 @@ class EncoderDecoder(Decoder):
     def begin(self, source: Tokens, beams: int = 1) -> Cache:
         """A cache with the source read, for `beams` adjacent rows each; nothing decoded yet."""
         memory = self.decoder.memory(self.encode(source))
+        cache = self.decoder.new_cache(len(source.ids), memory, source.segments)
         if beams > 1:
-            memory = [
-                KeyValues(m.k.repeat_interleave(beams, 0), m.v.repeat_interleave(beams, 0)) for m in memory
-            ]
-        segments = None if source.segments is None else source.segments.repeat_interleave(beams, 0)
-        return self.decoder.new_cache(len(source.ids) * beams, memory, segments)
+            cache.spread(beams)
+        return cache
 
 
 def encode(embedding: Embedding, encoder: Stack, tokens: Tokens) -> Float[Tensor, "B S D"]:

@@ -58,7 +58,8 @@ class WaveTable(nn.Module):
         table = self.table  # another thread may put a shorter one in its place
         if positions.bound > len(table):
             longer = 2 ** math.ceil(math.log2(positions.bound))
-            table = self.table = self.rows(longer).to(table)
+            with torch.inference_mode(False):  # what decoding has made must serve training, too
+                table = self.table = self.rows(longer).to(table)
         return F.embedding(positions.index, table)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from headway.model.attention import KeyValues
 from headway.model.backends import Backend, sdpa
 from headway.model.bias import score_bias
-from headway.model.cache import Cache, empty_key_values
+from headway.model.cache import Cache, SharedAttend, empty_key_values
 from headway.model.config import TransformerConfig
 from headway.model.layer import Layer
 from headway.model.mask import AttentionMask
@@ -58,7 +58,10 @@ class Stack(nn.Module):
         attend_memory = None
         if memory:
             assert memory_mask is not None
-            attend_memory = self.backend(memory_mask, None, length, memory[0].k.shape[2], x.device)
+            copies = cache.copies if cache else 1
+            attend_memory = self.backend(memory_mask, None, copies * length, memory[0].k.shape[2], x.device)
+            if copies > 1:
+                attend_memory = SharedAttend(attend_memory, copies)
         for i, (layer, window) in enumerate(zip(self.layers, self.windows, strict=True)):
             remember = partial(cache.remember, i) if cache else None
             seen = memory[i] if memory else None

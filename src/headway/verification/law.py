@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 Figure = bool | int | float | str
 
@@ -21,10 +22,10 @@ class Law:
     """The numbers of that line."""
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Literal["told", "holds", "BROKEN"]:
         return "told" if self.holds is None else "holds" if self.holds else "BROKEN"
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.verdict:6}  {self.name}: {self.found}"
 
 
@@ -59,7 +60,7 @@ class Verification:
         return [
             f"model   {self.model}{': ' if self.computed else ''}{self.computed}",
             *([f"text    {self.texts} texts, {self.origin}"] if self.texts else []),
-            *map(str, self.laws),
+            *map(repr, self.laws),
             verdict,
         ]
 

@@ -72,9 +72,8 @@ def both_sides_seen(subject: Subject) -> Law:
     return Law(
         name="both sides seen",
         holds=min(sides.values()) > subject.tolerance,
-        found=f"at {len(before)} blanks, half of them or more: everything before changed moves a "
-        f"log-probability by {sides['left']:.2g}, everything after by {sides['right']:.2g} "
-        f"(more than {subject.tolerance:.2g} is asked)",
+        found=f"other text before a blank moves a log-probability there by {sides['left']:.2g}, after it by "
+        f"{sides['right']:.2g} (medians of {len(before)}; more than {subject.tolerance:.2g} is asked)",
         figures={**sides, "blanks": len(before), "tolerance": subject.tolerance},
     )
 
@@ -90,8 +89,8 @@ def source_seen(subject: Subject) -> Law:
     return Law(
         name="source seen",
         holds=change > subject.tolerance,
-        found=f"another source in place of {len(moved)} moves a log-probability, of half of them or more, by "
-        f"{change:.2g} (more than {subject.tolerance:.2g} is asked)",
+        found=f"another source moves a log-probability by {change:.2g} (median of {len(moved)}; more than "
+        f"{subject.tolerance:.2g} is asked)",
         figures={"change": change, "sources": len(moved), "tolerance": subject.tolerance},
     )
 
