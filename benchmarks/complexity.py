@@ -90,9 +90,10 @@ def measure(settings: Settings) -> Seconds:
                 for name, kind in KINDS.items():
                     call = task(kind, n, d, mode)
                     call()  # what is made at first is not timed
-                    times = max(1, math.ceil(settings.at_least / max(clock(call, 1), 1e-7)))
+                    once = clock(call, 1)
+                    times = math.ceil(settings.at_least / max(once, 1e-7))
                     cell = found.setdefault(name, {}).setdefault(mode, {}).setdefault(f"{n},{d}", [])
-                    cell.append(clock(call, times))
+                    cell.append(clock(call, times) if times > 1 else once)
         print(f"round {turn + 1} of {settings.rounds}", file=sys.stderr, flush=True)
     return found
 
@@ -204,7 +205,7 @@ def draw(seconds: Seconds, settings: Settings, path: Path) -> None:
         (f"width d, at length n = {n}", settings.widths, [f"{n},{each}" for each in settings.widths]),
     )
     with pyplot.rc_context({"svg.hashsalt": "headway", "svg.fonttype": "none", "font.size": 9}):
-        figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.8), sharey=True, facecolor="white")
+        figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True, facecolor="white")
         for axis, (label, sizes, cells) in zip(axes, ways, strict=True):
             for name, marker in zip(KINDS, "os^Dvxp", strict=False):
                 times = [1e3 * np.array(seconds[name]["training"][cell]) for cell in cells]

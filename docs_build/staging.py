@@ -17,8 +17,8 @@ LINK = re.compile(r"(?P<before>\]\()(?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?(?=\
 TITLES = {"error": "message", "output": "among what is printed"}
 """What stands above a block with one of these notes."""
 
-PROGRAMS = ("headway", ".venv/bin/headway", "make", "pip", "echo", "cat")
-"""What a block without a language begins with if it holds commands."""
+PROGRAMS = ("headway", ".venv/bin/headway", "make", "pip", "echo", "cat", "python", ".venv/bin/python")
+"""What the first line of a block without a language begins with if it holds commands."""
 
 LANGUAGES = {".py": "py", ".toml": "toml", ".json": "json", ".sh": "sh"}
 """How a file that is no page is coloured."""
@@ -105,7 +105,7 @@ def header(fence: re.Match[str], holds_commands: bool) -> str:
     """The first line of a fenced block, its note as a title."""
     language, note = fence["language"] or ("sh" if holds_commands else "text"), fence["note"]
     name = note.removeprefix("file=").removeprefix("like=")
-    title = TITLES.get(note, name)
+    title = "" if note.startswith("elsewhere: ") else TITLES.get(note, name)
     return f'{fence["ticks"]}{language} title="{title}"' if title else f"{fence['ticks']}{language}"
 
 

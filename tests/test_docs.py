@@ -9,6 +9,8 @@ What follows the language of a fenced block tells what the block is:
     ```text output           lines that the command before prints, among others
     ```json                  has the keys and types of what the command before prints
     ```json like=X           has those of the file X, of any of its lines where it is JSON Lines
+    ```text                  what something looks like
+    ```bash elsewhere: WHY   is for another system or another program's side, and why it cannot run here
 """
 
 import gzip
@@ -26,6 +28,7 @@ from typing import Any
 import pytest
 import torch
 import typer
+from docs_build.staging import PROGRAMS
 from typer.testing import CliRunner
 
 import headway
@@ -50,11 +53,13 @@ NOT_RUN = {
     "headway demo": "trains for minutes; the command line must parse",
     ".venv/bin/headway demo": "trains for minutes; the command line must parse",
     "headway serve": "serves until it is stopped; the command line must parse",
+    "python benchmarks/": "measures for minutes; the file must exist",
+    "python -m tour": "learns for minutes, tests/tour runs the same at its smallest; it must exist",
 }
 """Commands that are looked at only, by how they begin, and why."""
 
-PROGRAMS = ("headway", ".venv/bin/headway", "make", "pip", "echo", "cat")
-"""What the first line of a block without a language begins with if it holds commands."""
+FOLLOWED = {"sh", "python", "toml", "json", "text", ""}
+"""Languages of blocks that are run, compared, or text."""
 
 TYPED = "In the ___ was the word one\n"
 """Standard input of commands that get none from a pipe: a line for each kind of model."""
@@ -262,6 +267,9 @@ def look_at(line: str) -> None:
     if program == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         assert {word for word in arguments if "=" not in word} <= set(targets), line
+    elif program.endswith("python"):
+        name = arguments[0] if arguments[0] != "-m" else arguments[1].replace(".", "/")
+        assert (ROOT / name).exists(), line
     elif program.endswith("headway"):
         group = typer.main.get_command(app)
         context = group.make_context("headway", arguments)
@@ -284,14 +292,26 @@ def is_recipe(table: dict[str, Any]) -> bool:
     return isinstance(resolve(missing | table), Recipe)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT).with_suffix(""))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_what_a_page_says_runs(page: Path, here: Path) -> None:
     reader, blocks = Reader(), blocks_of(page)
     for block, after in itertools.zip_longest(blocks, blocks[1:]):
         reader.follow(block, fails=after is not None and after.note == "error")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_is_not_followed_says_why(page: Path) -> None:
+    for block in blocks_of(page):
+        is_signature = page.parent == DOCS / "reference" and block.language == "py"
+        if block.language not in FOLLOWED and not is_signature:
+            assert re.fullmatch(r"elsewhere: .{10,}", block.note), f"{block.place}: say why it is not run"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
         name, _, anchor = target.partition("#")

@@ -42,8 +42,8 @@ class Size:
     row: int = 64
     tokens: int = 2048
     """A step."""
-    steps: int = 400
-    rate: float = 3e-3
+    steps: int = 300
+    rate: float = 1e-2
     prompts: int = 200
     """Held-out rows of which the first half is a prompt."""
     padding: tuple[int, ...] = (0, 4, 16, 64)
@@ -87,12 +87,13 @@ def train(text: Text, size: Size, masked: bool, seed: int) -> Learned:
         "d_model": size.d_model,
         "d_ff": 3 * size.d_model,
         "dropout": 0.0,
+        "scale_embeddings": True,
     }
     model = fresh(preset_config("causal-small", text.tokenizer.vocab_size, changes), seed)
     assert isinstance(model, CausalLM)
     training = Training(
         stop=StopConfig(steps=size.steps),
-        optimizer=OptimizerConfig(kind="adamw", rate=size.rate, weight_decay=0.01),
+        optimizer=OptimizerConfig(kind="muon", rate=size.rate, weight_decay=0.01),
         schedule=ScheduleConfig(kind="linear", warmup=min(50, size.steps // 4)),
         seed=seed,
     )
@@ -258,28 +259,24 @@ def rows_of_measures(found: Found) -> list[list[str]]:
 
 
 def findings(size: Size, found: Found) -> str:
-    """What the figures say, whatever they are; always of the model without the mask beside the other."""
+    """What the figures say, whatever they are."""
 
-    def beside(name: str, form: str) -> str:
-        return compared(found.of(True, name), found.of(False, name), form)
+    def beside(name: str, form: str, unit: str) -> str:
+        return compared(found.of(True, name), found.of(False, name), form, unit)
 
     most = size.padding[-1]
     changes = {
         name: statistics.median(each[name][-1] - each[name][0] for each in found.padding) for name in PADDED
     }
     lines = [
-        f"Without the mask the training loss is {beside('training loss', '+.2f')} bits a token.",
-        "Held-out text read as in training, its next tokens are guessed at a rate that is "
-        f"{beside('guessed in training', '+.1f')} points.",
-        f"Read step by step, as generation must, at a rate that is {beside('guessed step by step', '+.1f')} "
-        "points; where all the text so far is read anew without the mask, one that is "
-        f"{beside('guessed, all read anew', '+.1f')} points.",
-        "To a model of another seed that was trained with the mask, what it writes has a surprise that is "
-        f"{beside('surprise of its text', '+.2f')} bits a token.",
-        *(
-            f"{most} places of padding change the loss by {by:+.3f} bits a token: {name}."
-            for name, by in changes.items()
-        ),
+        f"Training loss without the mask: {beside('training loss', '+.2f', 'bits a token')}.",
+        f"Next tokens guessed, read as in training: {beside('guessed in training', '+.1f', 'points')}.",
+        f"Next tokens guessed, read step by step: {beside('guessed step by step', '+.1f', 'points')}.",
+        "Next tokens guessed, all so far read anew without the mask: "
+        f"{beside('guessed, all read anew', '+.1f', 'points')}.",
+        "Surprise of a model that was trained with the mask at what the one without writes: "
+        f"{beside('surprise of its text', '+.2f', 'bits a token')}.",
+        *(f"{most} places of padding ({name}): {by:+.3f} bits a token." for name, by in changes.items()),
     ]
     return "\n".join(f"- {line}" for line in lines)
 

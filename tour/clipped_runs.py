@@ -38,17 +38,17 @@ class Size:
     """A step."""
     chapters: int = 150
     """On which the rates are tried."""
-    steps: int = 100
+    steps: int = 80
     """At each rate."""
     rates: Mapping[str, Sequence[float]] = field(
         default_factory=lambda: {
-            "sgd": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
-            "adam": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
+            "sgd": (0.1, 0.3, 1.0, 3.0, 10.0),
+            "adam": (3e-3, 3e-2, 0.3, 3.0),
         }
     )
     few_chapters: int = 4
     """What is small enough to be learned by heart."""
-    few_steps: int = 500
+    few_steps: int = 400
     few_rate: float = 2e-3
     """Of Adam, where over-fitting is looked at."""
     held_out: int = 4

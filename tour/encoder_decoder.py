@@ -11,7 +11,7 @@ Axes: N words, T phonemes, S letters, H heads.
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from statistics import mean
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from headway.inspection.capture import capture_attention
 from headway.inspection.masks import MaskView, mask_views
 from headway.model.architectures import EncoderDecoder, Transformer
 from tour.learn import score
-from tour.letter_alignment import align, count
+from tour.letter_alignment import Places, align, count
 from tour.pronunciation import (
     QUICK,
     Lesson,
@@ -45,7 +45,14 @@ if TYPE_CHECKING:
 ALONG, ANY = "the letter at the same share of the way", "any letter"
 """Ways to name the letter of a phoneme that learn nothing."""
 MASK_COLUMNS = ("mask", "cells", "visible", "visible and felt", "hidden", "hidden and felt")
-HEAD_COLUMNS = ("what names a letter", "same letter", "or beside it", "turns back", "weight on it")
+HEAD_COLUMNS = (
+    "what names a letter",
+    "same letter",
+    "or beside it",
+    "where the way is wrong",
+    "turns back",
+    "weight on it",
+)
 
 
 @torch.no_grad()
@@ -67,36 +74,37 @@ class Agreement:
     """Share of phonemes with the same letter."""
     near: float
     """Share with the same letter or one beside it."""
+    against: float
+    """Share with the same letter among phonemes for which the one at the same share of the way is another."""
     goes_back: float
     """Share of steps to the next phoneme at which it turns back."""
     on_letter: float | None = None
     """Share of the weight on the letter that the alignment names, where there are weights."""
 
 
-def compare(looked_at: Sequence[Sequence[int]], aligned: Sequence[Sequence[int]]) -> Agreement:
-    """Letters named for each phoneme of each word, beside those of the alignment."""
-    off = [
-        abs(a - b)
-        for ours, theirs in zip(looked_at, aligned, strict=True)
-        for a, b in zip(ours, theirs, strict=True)
-    ]
-    steps = [b - a for ours in looked_at for a, b in pairwise(ours)]
+def compare(looked_at: Places, aligned: Places, guess: Places) -> Agreement:
+    """Letters named for each phoneme of each word, beside those of the alignment and of a guess."""
+    named, right, guessed = (list(chain.from_iterable(places)) for places in (looked_at, aligned, guess))
+    triples = list(zip(named, right, guessed, strict=True))
+    steps = [b - a for places in looked_at for a, b in pairwise(places)]
+    against = [a == b for a, b, c in triples if b != c]
     return Agreement(
-        exact=mean(each == 0 for each in off),
-        near=mean(each <= 1 for each in off),
+        exact=mean(a == b for a, b, _ in triples),
+        near=mean(abs(a - b) <= 1 for a, b, _ in triples),
+        against=mean(against) if against else 0.0,
         goes_back=mean(each < 0 for each in steps),
     )
 
 
-def compare_head(weights: Tensor, aligned: Sequence[Sequence[int]]) -> Agreement:
-    """A head's weights [N T S]: the letter with the most of it, beside the alignment."""
+def compare_head(weights: Tensor, aligned: Places, guess: Places) -> Agreement:
+    """A head's weights [N T S]: the letter with the most of it, beside the alignment and a guess."""
     top = weights.argmax(dim=-1).tolist()
-    found = compare([row[: len(places)] for row, places in zip(top, aligned, strict=True)], aligned)
-    on = [float(weights[word, range(len(p)), p].sum()) for word, p in enumerate(aligned)]
-    return replace(found, on_letter=sum(on) / sum(map(len, aligned)))
+    named = [row[: len(places)] for row, places in zip(top, aligned, strict=True)]
+    on = [float(weights[word, range(len(places)), places].sum()) for word, places in enumerate(aligned)]
+    return replace(compare(named, aligned, guess), on_letter=sum(on) / sum(map(len, aligned)))
 
 
-def along(words: Words) -> list[list[int]]:
+def along(words: Words) -> Places:
     """The letter at the same share of the way: what needs no learning."""
     return [
         [int((phoneme + 0.5) * len(letters) / len(phonemes)) for phoneme in range(len(phonemes))]
@@ -104,7 +112,7 @@ def along(words: Words) -> list[list[int]]:
     ]
 
 
-def at_random(words: Words, seed: int = 0) -> list[list[int]]:
+def at_random(words: Words, seed: int = 0) -> Places:
     """Any letter of the word."""
     chance = random.Random(seed)
     return [
@@ -129,29 +137,26 @@ class Seed:
     """Of that head, on the second half."""
 
 
-def heads_of(
-    model: Transformer, batch: Batch, aligned: Sequence[Sequence[int]], some: slice
-) -> dict[str, Agreement]:
-    """Every memory head on some of the words."""
+def heads_of(model: Transformer, lesson: Lesson, aligned: Places, part: slice) -> dict[str, Agreement]:
+    """Every memory head on a part of the held-out words."""
+    words = Words(*(side[part] for side in lesson.held_out))
     return {
-        f"{layer}.{head + 1}": compare_head(weights[some, head], aligned[some])
-        for layer, weights in enumerate(memory_weights(model, batch), start=1)
+        f"{layer}.{head + 1}": compare_head(weights[:, head], aligned[part], along(words))
+        for layer, weights in enumerate(memory_weights(model, batch_of(lesson, words)), start=1)
         for head in range(weights.shape[1])
     }
 
 
-def examine(
-    lesson: Lesson, sizes: Sizes, seed: int, model: Transformer, aligned: Sequence[Sequence[int]]
-) -> Seed:
+def examine(model: Transformer, untrained: Transformer, lesson: Lesson, aligned: Places, seed: int) -> Seed:
     """Every memory head of a trained model, and of the same model before training."""
-    batch, half = batch_of(lesson, lesson.held_out), len(aligned) // 2
-    first, second = (heads_of(model, batch, aligned, part) for part in (slice(0, half), slice(half, None)))
+    half = len(aligned) // 2
+    first, second = (heads_of(model, lesson, aligned, part) for part in (slice(half), slice(half, None)))
     best = max(first, key=lambda name: first[name].exact)
     return Seed(
         seed=seed,
-        accuracy=score(model, [batch]).accuracy,
-        heads=heads_of(model, batch, aligned, slice(None)),
-        untrained=heads_of(model_of(lesson, sizes, seed), batch, aligned, slice(None)),
+        accuracy=score(model, [batch_of(lesson, lesson.held_out)]).accuracy,
+        heads=heads_of(model, lesson, aligned, slice(None)),
+        untrained=heads_of(untrained, lesson, aligned, slice(None)),
         best=best,
         best_agreement=second[best],
     )
@@ -200,24 +205,30 @@ def felt(model: Transformer, batch: Batch) -> dict[str, Tensor]:
 
 def findings(seeds: Sequence[Seed], simple: Mapping[str, Agreement]) -> str:
     """What the figures say, by rule."""
-    best = [seed.best_agreement for seed in seeds]
-    guess = simple[ALONG]
+    best, guess, chance = [seed.best_agreement for seed in seeds], simple[ALONG], simple[ANY]
     above = sum(each.exact > guess.exact for each in best)
     before = [max(each.exact for each in seed.untrained.values()) for seed in seeds]
-    calmer = sum(each.goes_back < simple[ANY].goes_back / 2 for each in best)
+    calmer = sum(each.goes_back < chance.goes_back / 2 for each in best)
     good = [sum(each.exact > guess.exact for each in seed.heads.values()) for seed in seeds]
+    told = {
+        name: spread([getattr(each, name) for each in best], ".0%")
+        for name in ("exact", "near", "against", "goes_back")
+    }
+    right = spread([seed.accuracy for seed in seeds], ".0%")
     return "\n".join(
         [
-            f"- The head that agrees best (chosen on half of the held-out words, judged on the rest) names "
-            f"the alignment's letter for {spread([each.exact for each in best], '.0%')} of phonemes, "
-            f"and that letter or one beside it for {spread([each.near for each in best], '.0%')}.",
-            f"- The letter at the same share of the way does so for {guess.exact:.0%} and {guess.near:.0%}: "
-            f"the head is better with {above} of {len(seeds)} seeds.",
-            f"- Heads better than that: {spread(good, '.0f')} of {len(seeds[0].heads)}. Before training the "
-            f"best of all heads agreed for {spread(before, '.0%')}.",
-            f"- It turns back at {spread([each.goes_back for each in best], '.0%')} of its steps, any "
-            f"letter at {simple['any letter'].goes_back:.0%}; less than half as often with {calmer} of "
-            f"{len(seeds)} seeds.",
+            f"- The models name {right} of held-out phonemes right, told all those before.",
+            "- The head that agrees best, chosen on half of the held-out words and judged on the others, "
+            f"looks at the alignment's letter for {told['exact']} of phonemes, at it or one beside it for "
+            f"{told['near']}.",
+            f"- The letter at the same share of the way is the alignment's for {guess.exact:.0%}, or beside "
+            f"it for {guess.near:.0%}. The head agrees more often with {above} of {len(seeds)} seeds. Where "
+            f"the alignment's letter is another than that, the head looks at it for {told['against']}; "
+            f"letters at random are it for {chance.against:.0%}.",
+            f"- The head turns back at {told['goes_back']} of its steps, letters at random at "
+            f"{chance.goes_back:.0%}; less than half as often with {calmer} of {len(seeds)} seeds.",
+            f"- {spread(good, '.0f')} of {len(seeds[0].heads)} heads agree more often than the letter at the "
+            f"same share of the way. Before training the best of all agreed for {spread(before, '.0%')}.",
         ]
     )
 
@@ -231,7 +242,7 @@ def row_of(name: str, agreements: Sequence[Agreement]) -> list[object]:
 def draw_masks(figure: "Figure", views: Sequence[MaskView]) -> None:
     """Which key each query sees: dark is visible."""
     for axis, view in zip(figure.subplots(1, len(views)), views, strict=True):
-        axis.imshow(view.visible, cmap="Blues", vmin=0, vmax=1.4)
+        axis.imshow(view.visible.numpy(), cmap="Blues", vmin=0, vmax=1.4)
         axis.set_title(view.name, fontsize=10)
         axis.set_xticks(range(len(view.keys.tokens)), view.keys.tokens, rotation=90, fontsize=8)
         axis.set_yticks(range(len(view.queries.tokens)), view.queries.tokens, fontsize=8)
@@ -241,11 +252,11 @@ def draw_masks(figure: "Figure", views: Sequence[MaskView]) -> None:
         axis.tick_params(which="both", length=0)
 
 
-def draw_words(figure: "Figure", weights: Tensor, words: Words, aligned: Sequence[Sequence[int]]) -> None:
+def draw_words(figure: "Figure", weights: Tensor, words: Words, aligned: Places) -> None:
     """A head's weights on a few words; rings stand where the alignment is."""
     for word, axis in enumerate(figure.subplots(1, len(words.spelled))):
         letters, phonemes = words.spelled[word], words.spoken[word].split()
-        axis.imshow(weights[word, : len(phonemes), : len(letters) + 1], cmap="Blues", vmin=0, vmax=1)
+        axis.imshow(weights[word, : len(phonemes), : len(letters) + 1].numpy(), cmap="Blues", vmin=0, vmax=1)
         axis.scatter(
             aligned[word], range(len(phonemes)), s=60, facecolors="none", edgecolors="C1", linewidths=1.5
         )
@@ -276,8 +287,12 @@ def run(settings: Settings) -> None:
     table = count(lesson.counted.letters, lesson.counted.phonemes, (source.vocab_size, target.vocab_size))
     aligned = align(table, held.letters, held.phonemes)
     models = [trained(lesson, sizes, seed) for seed in seeds]
-    found = [examine(lesson, sizes, seed, model, aligned) for seed, model in zip(seeds, models, strict=True)]
-    simple = {ALONG: compare(along(held), aligned), ANY: compare(at_random(held), aligned)}
+    found = [
+        examine(model, model_of(lesson, sizes, seed), lesson, aligned, seed)
+        for seed, model in zip(seeds, models, strict=True)
+    ]
+    guess = along(held)
+    simple = {ALONG: compare(guess, aligned, guess), ANY: compare(at_random(held), aligned, guess)}
     shown = shown_of(held)
     pictured = Words(*([side[index] for index in shown] for side in held))
     one = Words(*(side[:1] for side in pictured))

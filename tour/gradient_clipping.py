@@ -107,11 +107,13 @@ def _about_rates(size: Size, found: Found, kind: str) -> str:
 def _about_fits(found: Found, clip: float) -> str:
     """Whether clipping changes the gap or the lowest held-out loss by more than seeds differ."""
     plain, clipped = found.fits[0.0], found.fits[clip]
-    gap = compared([fit.gap for fit in plain], [fit.gap for fit in clipped])
-    lowest = compared([min(fit.unseen) for fit in plain], [min(fit.unseen) for fit in clipped])
+    gap = compared([fit.gap for fit in plain], [fit.gap for fit in clipped], "+.3f", "nats")
+    lowest = compared(
+        [min(fit.unseen) for fit in plain], [min(fit.unseen) for fit in clipped], "+.3f", "nats"
+    )
     return (
-        f"Over-fitting, clipped at {clip:g} beside not clipped: the gap at the end is {gap} nats, "
-        f"the lowest held-out loss is {lowest} nats."
+        f"Over-fitting, clipped at {clip:g} beside not clipped. The gap at the end: {gap}. "
+        f"The lowest held-out loss: {lowest}."
     )
 
 

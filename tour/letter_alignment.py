@@ -1,7 +1,9 @@
 """Letters and phonemes aligned by counting alone: which letter each phoneme of a word comes from.
 
-IBM model 1 (Brown et al. 1993) counts which phonemes come with which letters; it knows no order. Then the
-best alignments that never go back are found by dynamic programming, and the counts made anew from those.
+Letters are the states of a hidden Markov model and phonemes what they utter (Vogel et al. 1996); the letter
+of a phoneme never lies before that of the phoneme before it. Which letter utters which phoneme is learned by
+expectation and maximization, over all such alignments of all words; the best one of a word is then found by
+dynamic programming.
 
 Axes: N words, T phonemes, S letters; L different letters, P different phonemes.
 """
@@ -18,18 +20,19 @@ Places = list[list[int]]
 
 SMOOTH = 0.01
 """Added to every count: nothing is impossible."""
+LEAST = 1e-300
+"""What stands for 0 where it is divided by, or a logarithm taken."""
 
 
-def count(letters: Ids, phonemes: Ids, shape: tuple[int, int], rounds: int = 4) -> Floats:
-    """[L P]: how likely each phoneme comes from each letter, counted from words; `shape` bounds the ids."""
+def count(letters: Ids, phonemes: Ids, shape: tuple[int, int], rounds: int = 10) -> Floats:
+    """[L P]: how likely each letter utters each phoneme, counted from words; `shape` bounds the ids.
+
+    The first round counts all alignments of a word alike, of which most are near the diagonal.
+    """
     pairs = _Pairs(letters, phonemes)
     table = np.full(shape, 1 / shape[1])
     for _ in range(rounds):
-        likely = pairs.seen(table)
-        table = pairs.counts(likely / np.maximum(likely.sum(2, keepdims=True), 1e-300), shape)
-    for _ in range(rounds):
-        chosen = pairs.best(table)[:, :, None] == np.arange(pairs.letters.shape[1])
-        table = pairs.counts(chosen.astype(np.float64), shape)
+        table = pairs.counts(pairs.expected(table), shape)
     return table
 
 
@@ -49,26 +52,37 @@ class _Pairs:
     def __init__(self, letters: Ids, phonemes: Ids) -> None:
         self.letters, self.read = _padded(letters)
         self.phonemes, self.heard = _padded(phonemes)
-        self.both = self.heard[:, :, None] & self.read[:, None, :]
-        lengths = self.read.sum(1)[:, None, None], self.heard.sum(1)[:, None, None]
-        across = (np.arange(self.letters.shape[1]) + 0.5) / lengths[0]
-        down = (np.arange(self.phonemes.shape[1])[:, None] + 0.5) / lengths[1]
+        across = (np.arange(self.letters.shape[1]) + 0.5) / self.read.sum(1)[:, None, None]
+        down = (np.arange(self.phonemes.shape[1])[:, None] + 0.5) / self.heard.sum(1)[:, None, None]
         self.off_diagonal = np.abs(across - down)
 
-    def seen(self, table: Floats) -> Floats:
+    def uttered(self, table: Floats) -> Floats:
         """[N T S]: the probability of each phoneme given each letter of its word; 0 at padding."""
-        return table[self.letters[:, None, :], self.phonemes[:, :, None]] * self.both
+        return table[self.letters[:, None, :], self.phonemes[:, :, None]] * self.read[:, None, :]
+
+    def expected(self, table: Floats) -> Floats:
+        """[N T S]: how likely each phoneme comes from each letter, over all alignments (forward-backward)."""
+        uttered = self.uttered(table)
+        before, after = uttered.copy(), np.zeros_like(uttered)
+        after[:, -1] = 1
+        for phoneme in range(1, uttered.shape[1]):
+            before[:, phoneme] *= before[:, phoneme - 1].cumsum(axis=1)
+        for phoneme in reversed(range(uttered.shape[1] - 1)):
+            later = uttered[:, phoneme + 1] * after[:, phoneme + 1]
+            on = later[:, ::-1].cumsum(axis=1)[:, ::-1]
+            after[:, phoneme] = np.where(self.heard[:, phoneme + 1, None], on, 1)
+        both = before * after * self.heard[:, :, None]
+        return both / np.maximum(both.sum(2, keepdims=True), LEAST)
 
     def counts(self, weights: Floats, shape: tuple[int, int]) -> Floats:
         """[L P]: the probability of each phoneme given a letter, from weighted pairs."""
         flat = self.letters[:, None, :] * shape[1] + self.phonemes[:, :, None]
-        found = np.bincount(flat.ravel(), (weights * self.both).ravel(), shape[0] * shape[1]).reshape(shape)
-        found += SMOOTH
+        found = np.bincount(flat.ravel(), weights.ravel(), shape[0] * shape[1]).reshape(shape) + SMOOTH
         return found / found.sum(1, keepdims=True)
 
     def best(self, table: Floats) -> npt.NDArray[np.int64]:
         """[N T]: the likeliest letters that never go back (Viterbi)."""
-        likely = np.log(np.maximum(self.seen(table), 1e-300)) - 1e-6 * self.off_diagonal
+        likely = np.log(np.maximum(self.uttered(table), LEAST)) - 1e-6 * self.off_diagonal
         likely = np.where(self.read[:, None, :], likely, -np.inf)
         total = likely[:, 0]
         totals = [total]

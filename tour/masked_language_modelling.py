@@ -40,33 +40,36 @@ COMMON_TOKENS = 100
 class Size:
     """How large the experiment is; lengths in tokens."""
 
-    d_model: int = 64
-    vocabulary: int = 4000
+    vocabulary: int = 2000
     row: int = 128
-    tokens: int = 4096
+    tokens: int = 1024
     """A step."""
+    peak_rate: float = 1e-2
     rates: tuple[float, ...] = (0.05, 0.15, 0.3, 0.5)
-    steps: int = 100
+    d_model: int = 64
+    """Of the models that are trained at each rate."""
+    steps: int = 200
     """At each rate."""
     ablation_rate: float = 0.3
-    ablation_steps: int = 300
+    ablation_d_model: int = 128
+    ablation_steps: int = 450
     reaches: tuple[int, ...] = (0, 1, 2, 4, 8, 16, 32, 62)
     """Tokens that are left on either side of a blank."""
     near: int = 8
     """What is farther away is far context."""
     blanks: int = 2000
-    peak_rate: float = 3e-3
     judged_chapters: int = 30
 
 
 FULL = Size()
 QUICK = Size(
-    d_model=16,
     vocabulary=60,
     row=16,
     tokens=128,
     rates=(0.15, 0.5),
+    d_model=16,
     steps=3,
+    ablation_d_model=16,
     ablation_steps=4,
     reaches=(0, 2, 6),
     near=2,
@@ -92,9 +95,15 @@ def objective_of(text: Text, rate: float) -> MaskedObjective:
     return MaskedObjective(text.tokenizer.special, text.tokenizer.vocab_size, rate=rate)
 
 
-def train(text: Text, size: Size, rate: float, steps: int, seed: int) -> Transformer:
+def train(text: Text, size: Size, *, d_model: int, rate: float, steps: int, seed: int) -> Transformer:
     """A small masked language model, trained at one masking rate."""
-    changes = {"encoder_layers": 2, "d_model": size.d_model, "d_ff": 3 * size.d_model, "dropout": 0.0}
+    changes = {
+        "encoder_layers": 2,
+        "d_model": d_model,
+        "d_ff": 3 * d_model,
+        "dropout": 0.0,
+        "scale_embeddings": True,
+    }
     model = fresh(preset_config("masked-small", text.tokenizer.vocab_size, changes), seed)
     objective = objective_of(text, rate)
     pieces = in_pieces(text.train, size.row - objective.frame, seed)
@@ -102,7 +111,7 @@ def train(text: Text, size: Size, rate: float, steps: int, seed: int) -> Transfo
     training = Training(
         stop=StopConfig(steps=steps),
         optimizer=OptimizerConfig(kind="muon", rate=size.peak_rate, weight_decay=0.01),
-        schedule=ScheduleConfig(kind="linear", warmup=min(30, steps // 4)),
+        schedule=ScheduleConfig(kind="linear", warmup=min(50, steps // 4)),
         seed=seed,
     )
     learn(model, endless(Loader(pieces, objective, batch, seed=seed)), training)
@@ -202,13 +211,17 @@ class Found:
 
 
 def measure(text: Text, size: Size, seeds: Sequence[int]) -> Found:
-    rates = {
-        rate: [accuracy(text, size, train(text, size, rate, size.steps, seed)) for seed in seeds]
-        for rate in size.rates
-    }
+    def at_rate(rate: float, seed: int) -> tuple[float, float]:
+        model = train(text, size, d_model=size.d_model, rate=rate, steps=size.steps, seed=seed)
+        return accuracy(text, size, model)
+
+    def trained_longer(seed: int) -> Transformer:
+        d_model, rate, steps = size.ablation_d_model, size.ablation_rate, size.ablation_steps
+        return train(text, size, d_model=d_model, rate=rate, steps=steps, seed=seed)
+
+    rates = {rate: [at_rate(rate, seed) for seed in seeds] for rate in size.rates}
     blanks, guessed, bits = blanks_of(text, size), [], []
-    for seed in seeds:
-        model = train(text, size, size.ablation_rate, size.ablation_steps, seed)
+    for model in map(trained_longer, seeds):
         several = [cut_away(text, model, blanks, reach) for reach in size.reaches]
         guessed.append(torch.stack([each for each, _ in several]))
         bits.append(torch.stack([each for _, each in several]))
@@ -244,18 +257,18 @@ def findings(size: Size, found: Found) -> str:
     best, worst = max(medians, key=medians.__getitem__), min(medians, key=medians.__getitem__)
     sure = [reach for i, reach in enumerate(size.reaches) if i and ablation.gain(i)[1] > 0]
     unsure = [reach for i, reach in enumerate(size.reaches) if i and ablation.gain(i)[1] <= 0]
-    beyond = f"from {size.reaches[near]} to {size.reaches[last]} tokens on either side"
+    costs = [ablation.surprises(each) for each in (near, last)]
     lines = [
-        f"After {size.steps} steps {best:.0%} of masking guesses most, {worst:.0%} least: the former's share "
-        f"is {compared(shares[worst], shares[best], '+.1f')} points.",
-        f"Each widening up to these numbers of tokens makes a blank cheaper, with 95 % confidence: "
-        f"{_listed(sure)}; up to these it cannot be said: {_listed(unsure)}.",
-        f"Far context, {beyond}: what a blank costs is "
-        f"{compared(ablation.surprises(near), ablation.surprises(last))} bits.",
+        f"After {size.steps} steps {best:.0%} of masking guesses most and {worst:.0%} least. The former's "
+        f"share beside the latter's: {compared(shares[worst], shares[best], '+.1f', 'points')}.",
+        "A blank gets cheaper, with 95 % confidence, where the context widens up to these numbers of tokens "
+        f"on either side: {_listed(sure)}. For these it cannot be said: {_listed(unsure)}.",
+        f"Far context, from {size.reaches[near]} to {size.reaches[last]} tokens on either side. What a blank "
+        f"costs: {compared(*costs, '+.3f', 'bits')}.",
     ]
-    for rare, which in ((False, "all blanks"), (True, f"those of other than the {COMMON_TOKENS} commonest")):
+    for rare, which in ((False, "all blanks"), (True, f"all but the {COMMON_TOKENS} commonest words")):
         first, second = (ablation.accuracies(each, rare=rare) for each in (near, last))
-        lines.append(f"With it, of {which} the share guessed is {compared(first, second, '+.1f')} points.")
+        lines.append(f"The share guessed of {which}: {compared(first, second, '+.1f', 'points')}.")
     return "\n".join(f"- {line}" for line in lines)
 
 

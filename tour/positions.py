@@ -90,7 +90,12 @@ def model_of(
             dropout=0.0,
             attention=AttentionConfig(num_heads=4),
             norm=NormConfig(position="pre"),
-            positions=PositionConfig(kind=kind, max_length=sizes.longest, max_distance=sizes.trained),
+            positions=PositionConfig(
+                kind=kind,
+                max_length=sizes.longest,
+                buckets=sizes.trained,
+                max_distance=sizes.trained,
+            ),
         ),
         seed,
     )
@@ -251,7 +256,7 @@ def draw_waves(figure: "Figure", figures: Figures) -> None:
     """What sinusoids look like, and how far positions are felt: products and biases over distance."""
     waves, products, biases = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
     view = position_view(model_of("sinusoidal", Sizes(d_model=128)), 64)
-    waves.imshow(view.waves, cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    waves.imshow(view.waves.numpy(), cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     waves.set(title="sinusoids, d_model = 128", xlabel="column", ylabel="position")
     for name, kind in (("sinusoidal", "sinusoidal"), ("rotary, key size 32", "rotary")):
         row = position_view(model_of(kind, Sizes(d_model=128)), 64).products[0]

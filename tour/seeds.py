@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def compared(first: Sequence[float], second: Sequence[float], form: str = "+.3f") -> str:
-    """In words, how the second lies to the first: lower or higher for every seed, or neither.
+def compared(first: Sequence[float], second: Sequence[float], form: str, unit: str) -> str:
+    """How the second lies to the first: lower or higher for every seed, if their ranges do not overlap.
 
-    The number is the difference of the medians, in the given format.
+    In words, with the difference of the medians in the given format and unit.
     """
-    change = format(statistics.median(second) - statistics.median(first), form)
+    change = f"{statistics.median(second) - statistics.median(first):{form}} {unit} between the medians"
     if max(second) < min(first):
         return f"lower for every seed ({change})"
     if min(second) > max(first):
         return f"higher for every seed ({change})"
-    return f"not different by more than seeds are ({change})"
+    return f"not told apart by these seeds ({change})"
 
 
 def shaded(

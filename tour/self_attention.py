@@ -284,7 +284,7 @@ def draw_maps(figure: "Figure", model: Transformer, text: Text, batch: Batch, he
     ids = batch.inputs.ids[:1, :SHOWN]
     weights, pieces = weights_of(model, Tokens(ids)), text.tokenizer.pieces(ids[0])
     for axis, head in zip(figure.subplots(1, len(heads), sharey=True), heads, strict=True):
-        axis.imshow(weights[head.layer - 1][0, head.head - 1], cmap="Blues", vmin=0, vmax=1)
+        axis.imshow(weights[head.layer - 1][0, head.head - 1].numpy(), cmap="Blues", vmin=0, vmax=1)
         axis.set_title(f"head {head.layer}.{head.head}: {head.kind}", fontsize=9)
         axis.set_xticks(range(len(pieces)), pieces, rotation=90, fontsize=7, parse_math=False)
         axis.set_yticks(range(len(pieces)), pieces, fontsize=7, parse_math=False)

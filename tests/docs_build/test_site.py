@@ -1,4 +1,4 @@
-"""The whole site, built and read in a browser from disk: nothing is asked of any host, and nothing goes wrong."""
+"""The whole site, built, and read in a browser from disk: no host is asked, and nothing goes wrong."""
 
 import subprocess
 import sys

@@ -99,13 +99,16 @@ def test_counting_finds_which_letter_is_spoken_how() -> None:
 
 
 def test_agreement_is_counted_over_phonemes() -> None:
-    found = compare([[0, 2, 1], [3]], [[0, 1, 1], [1]])
-    assert found == Agreement(exact=2 / 4, near=3 / 4, goes_back=1 / 2)
+    aligned, guess = [[0, 1, 1], [1]], [[0, 0, 1], [0]]
+    found = compare([[0, 2, 1], [3]], aligned, guess)
+    assert found == Agreement(exact=2 / 4, near=3 / 4, against=0.0, goes_back=1 / 2)
+    assert compare(aligned, aligned, guess) == Agreement(1.0, 1.0, 1.0, 0.0)
     weights = torch.zeros(2, 3, 4)
-    for word, phoneme, letter in ((0, 0, 0), (0, 1, 2), (0, 2, 1), (1, 0, 3)):
+    for word, phoneme, letter in ((0, 0, 0), (0, 1, 1), (0, 2, 0), (1, 0, 3)):
         weights[word, phoneme, letter] = 0.75
-    weights[0, 1, 1] = 0.25
-    assert compare_head(weights, [[0, 1, 1], [1]]) == Agreement(2 / 4, 3 / 4, 1 / 2, (0.75 + 0.25 + 0.75) / 4)
+    weights[0, 2, 1] = 0.25
+    of_head = compare_head(weights, aligned, guess)
+    assert of_head == Agreement(2 / 4, 3 / 4, 1 / 2, 1 / 2, (0.75 + 0.75 + 0.25) / 4)
 
 
 def test_what_needs_no_learning_names_letters_of_the_word(lesson: Lesson) -> None:
@@ -118,14 +121,15 @@ def test_what_needs_no_learning_names_letters_of_the_word(lesson: Lesson) -> Non
 
 
 def test_findings_follow_the_figures() -> None:
-    simple = {ALONG: Agreement(0.4, 0.8, 0.0), ANY: Agreement(0.1, 0.3, 0.4)}
-    good, bad = Agreement(0.9, 0.95, 0.1, 0.8), Agreement(0.2, 0.5, 0.3, 0.1)
+    simple = {ALONG: Agreement(0.4, 0.8, 0.0, 0.0), ANY: Agreement(0.1, 0.3, 0.1, 0.4)}
+    good, bad = Agreement(0.9, 0.95, 0.7, 0.1, 0.8), Agreement(0.2, 0.5, 0.1, 0.3, 0.1)
     seeds = [Seed(seed, 0.8, {"1.1": good, "1.2": bad}, {"1.1": bad}, "1.1", good) for seed in (1, 2)]
     text = findings(seeds, simple)
-    assert "letter for 90% [90%–90%] of phonemes" in text and "better with 2 of 2 seeds" in text
-    assert "1 [1–1] of 2" in text and "agreed for 20% [20%–20%]" in text
+    assert "letter for 90% [90%–90%] of phonemes" in text and "more often with 2 of 2 seeds" in text
+    assert "looks at it for 70% [70%–70%]" in text and "less than half as often with 2 of 2 seeds" in text
+    assert "1 [1–1] of 2 heads" in text and "agreed for 20% [20%–20%]" in text
     worse = [Seed(1, 0.8, {"1.1": bad}, {"1.1": bad}, "1.1", bad)]
-    assert "better with 0 of 1 seeds" in findings(worse, simple)
+    assert "more often with 0 of 1 seeds" in findings(worse, simple)
 
 
 def test_the_words_of_the_picture_are_spread_evenly() -> None:

@@ -58,7 +58,8 @@ def test_it_learns_and_tells_of_every_step() -> None:
         return batch_at(step, progress)
 
     curve = learn(model, noted, training(40))
-    assert asked == [(step, pytest.approx((step - 1) / 40)) for step in range(1, 41)]
+    assert [step for step, _ in asked] == list(range(1, 41))
+    assert [progress for _, progress in asked] == pytest.approx([step / 40 for step in range(40)])
     assert len(curve.losses) == len(curve.norms) == curve.steps == 40
     assert curve.losses[-1] < curve.losses[0]
     assert curve.diverged == "" and curve.seconds > 0
@@ -94,12 +95,12 @@ def test_a_run_that_diverges_says_so_and_keeps_its_last_good_weights() -> None:
 
     def poisoned(step: int, progress: float) -> Batch:
         if step == 4:
-            kept.append(model.decoder.norm)  # type: ignore[arg-type]
+            kept.append(step)
             model.output.bias = torch.nn.Parameter(torch.full((7,), math.nan))
         return batch_at(step, progress)
 
     curve = learn(model, poisoned, training(50, most_skipped=3))
-    assert kept and curve.steps == 6, "three good steps, then three that are left out"
+    assert kept == [4] and curve.steps == 6, "three good steps, then three that are left out"
     assert "3 steps in a row were left out" in curve.diverged
     assert len(curve.warnings) == 3 and "The batch of step 6" in curve.warnings[-1]
     assert all(math.isfinite(loss) for loss in curve.losses[:3])

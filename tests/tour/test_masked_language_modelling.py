@@ -79,12 +79,14 @@ def test_sentences_follow_the_figures() -> None:
     noise = torch.rand(2, 1, 400) * 1e-3
     falling = noise + torch.tensor([4.0, 3.0, 0.5])[None, :, None]
     said = findings(QUICK, found_of(falling))
-    assert "50% of masking guesses most, 15% least" in said and "higher for every seed (+9.5)" in said
-    assert "2, 6; up to these it cannot be said: none" in said
-    assert "lower for every seed (-2.500) bits" in said and "all blanks the share guessed is higher" in said
+    assert "50% of masking guesses most and 15% least" in said
+    assert "higher for every seed (+9.5 points between the medians)" in said
+    assert "either side: 2, 6. For these it cannot be said: none." in said
+    assert "What a blank costs: lower for every seed (-2.500 bits between the medians)" in said
+    assert "guessed of all blanks: higher for every seed (+100.0 points" in said
     said = findings(QUICK, found_of(falling.flip(1)))
-    assert "with 95 % confidence: none; up to these it cannot be said: 2, 6" in said
-    assert "higher for every seed (+1.000) bits" in said
+    assert "either side: none. For these it cannot be said: 2, 6." in said
+    assert "What a blank costs: higher for every seed (+1.000 bits between the medians)" in said
 
 
 def test_a_gain_is_that_of_the_same_blanks() -> None:

@@ -95,7 +95,13 @@ def test_stretches_cover_every_place_once() -> None:
 def test_findings_follow_the_figures() -> None:
     held = {"alibi": [0.95, 0.93, 0.92], "rotary": [1.0, 0.9, 0.4], "none": [0.2, 0.2, 0.2]}
     by_place = {
-        kind: [[each for each, width in zip(held.get(kind, held["none"]), (8, 8, 16), strict=True) for _ in range(width)]]
+        kind: [
+            [
+                each
+                for each, width in zip(held.get(kind, held["none"]), (8, 8, 16), strict=True)
+                for _ in range(width)
+            ]
+        ]
         for kind in KINDS
     }
     figures = {"stretches": stretches(QUICK), "accuracy_by_place": dict.fromkeys(TASKS, by_place)}

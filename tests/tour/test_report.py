@@ -154,7 +154,7 @@ def test_one_that_fails_loses_no_others_results(
             if self.name == "positions":
                 raise UserError("no package")
 
-    monkeypatch.setattr(program.importlib, "import_module", Experiment)
+    monkeypatch.setattr("importlib.import_module", Experiment)
     assert program.main(["--quick", "--seeds", "2"]) == 1
     assert ran == [(name, 2, True) for name in program.NAMES]
     told = capsys.readouterr().err

@@ -149,7 +149,7 @@ def test_equally_likely_outputs_are_the_same(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(subject, "prompts", ["a"])
     monkeypatch.setattr(subject, "search", one_or_other)
     assert same_output(subject).holds
-    monkeypatch.setattr(subject, "tolerance", 1e-9)
+    monkeypatch.setattr(subject, "spread", 1e-4)
     assert not same_output(subject).holds
 
 

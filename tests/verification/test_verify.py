@@ -13,10 +13,10 @@ from headway.api import Pipeline
 from headway.bundle import Bundle
 from headway.errors import FolderError, UserError
 from headway.interop import exporters
-from headway.interop import proof as proof_module
-from headway.interop.proof import Demand, Texts
+from headway.interop.proof import Demand, Proof, ProofError, Texts
 from headway.model.architectures import build
 from headway.text.tokenizer import TokenizerConfig, Tokenizers, train_tokenizer
+from headway.verification import exports
 from headway.verification import subject as subject_module
 from headway.verification.keeping import finite_numbers
 from headway.verification.law import Law, Verification
@@ -102,13 +102,40 @@ def test_what_cannot_be_verified_is_refused(tiny_runs: Runs, tmp_path: Path) -> 
         headway.verify(both)
 
 
+PROOF = Proof(
+    opponent="other 1.0",
+    origin="x",
+    demand=Demand(),
+    texts=3,
+    difference=1e-6,
+    greedy=1.0,
+    beam=1.0,
+    tokens=1.0,
+)
+
+
+def test_the_proof_of_an_export_is_a_law(tiny_runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = headway.load(tiny_runs["causal"]).bundle
+    monkeypatch.setattr(exports, "export_bundle", lambda *_: PROOF)
+    law = exports.export_parity(bundle, "onnx", Texts(["x"], "x"))
+    assert (law.name, law.holds) == ("exported to onnx", True)
+    assert law.found.startswith("against: other 1.0; largest difference of a logit: 1e-06 of")
+    assert law.figures["greedy"] == 1.0
+
+    def fail(*_: object) -> None:
+        raise ProofError(replace(PROOF, difference=0.5))
+
+    monkeypatch.setattr(exports, "export_bundle", fail)
+    assert "logits differ by 0.5 of their spread" in broken(
+        exports.export_parity(bundle, "onnx", Texts([], ""))
+    )
+
+
+@pytest.mark.slow
 def test_an_export_is_proved_where_it_is_asked_for(tiny_runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("transformers")
-    monkeypatch.setattr(proof_module, "ROWS", 2)
-    found = headway.verify(tiny_runs["causal"], exports=["transformers"])
-    law = found.laws[-1]
-    assert (law.name, law.holds) == ("exported to transformers", True)
-    assert "same greedy output: 100.0% of the texts" in law.found
+    found = headway.verify(tiny_runs["causal"], exports=["transformers", "torch"])
+    assert [law.name for law in found.laws[-2:]] == ["exported to transformers", "exported to torch"]
+    assert found.holds, found
     good = exporters.WRITERS["transformers"]
     strict = Demand(difference=-1)
     monkeypatch.setitem(

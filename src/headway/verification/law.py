@@ -55,11 +55,12 @@ class Verification:
         """What was checked, a line a law, and the verdict."""
         checked = sum(law.holds is not None for law in self.laws)
         laws = "1 law" if checked == 1 else f"{checked} laws"
+        texts = "1 text" if self.texts == 1 else f"{self.texts:,} texts"
         names = ", ".join(law.name for law in self.broken)
         verdict = f"{len(self.broken)} of {laws} broken: {names}" if names else f"{laws} checked, all hold"
         return [
             f"model   {self.model}{': ' if self.computed else ''}{self.computed}",
-            *([f"text    {self.texts} texts, {self.origin}"] if self.texts else []),
+            *([f"text    {texts}, {self.origin}"] if self.texts else []),
             *map(repr, self.laws),
             verdict,
         ]

@@ -130,10 +130,14 @@ class Subject:
         return [self.log_probs([row])[0] for row in rows]
 
     @cached_property
+    def spread(self) -> float:
+        """From the least to the largest log-probability of all rows, in nats; NaN where one is no number."""
+        return float(np.max([float(each.max() - each.min()) for each in self.alone(self.rows)]))
+
+    @property
     def tolerance(self) -> float:
         """The largest difference of log-probabilities, in nats, that rounding accounts for."""
-        spread = max(float(each.max() - each.min()) for each in self.alone(self.rows))
-        return ACCEPTED[self.ensemble.models[0].output.weight.dtype] * spread
+        return ACCEPTED[self.ensemble.models[0].output.weight.dtype] * self.spread
 
     @cached_property
     def prompts(self) -> list[str]:
