@@ -215,10 +215,12 @@ def run_contender(kind: str, folder: Path) -> None:
     kinds[kind]()
 
 
-def random_bundle(lines: Sequence[str], *, quick: bool) -> Bundle:
-    """Random weights in the shape of the work `small`, with a vocabulary of the text."""
+def bundle_of(model: Path | None, lines: Sequence[str], *, quick: bool) -> Bundle:
+    """The model in a folder, or random weights in the shape of `small` with a vocabulary of the text."""
+    if model is not None:
+        return load_bundle(model_folder(model))
     config = TokenizerConfig(kind="bpe", vocab_size=400 if quick else 8000)
-    tokenizer = train_tokenizer(list(lines), config)
+    tokenizer = train_tokenizer(list(lines[:20_000]), config)
     torch.manual_seed(1)
     shape = {**SHAPES["small"], **({**QUICK, "decoder_layers": 1} if quick else {})}
     model = build(from_table(TransformerConfig, {**shape, "vocab_size": tokenizer.vocab_size}))
@@ -252,10 +254,7 @@ def write_task(bundle: Bundle, texts: Sequence[str], folder: Path, *, forced: bo
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     lines = pairs(options.data, folder)
-    if options.model:
-        bundle = load_bundle(model_folder(options.model))
-    else:
-        bundle = random_bundle(lines[:20_000], quick=options.quick)
+    bundle = bundle_of(options.model, lines, quick=options.quick)
     held_out = sorted(options.data.glob("*.test.tsv")) if options.data else []
     texts = [
         line.split("\t")[0].strip()

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from multiprocessing import get_context
 from pathlib import Path
@@ -306,13 +306,24 @@ def read(path: Path, settings: Settings) -> dict[str, Any]:
     return {"settings": asdict(settings), "machine": machine(), "rows": []}
 
 
+def with_seeds(rows: Sequence[Row], seeds: int) -> list[Row]:
+    """The rows, and each of them with so many seeds."""
+    more = [replace(row, seed=seed) for seed in range(2, seeds + 1) for row in rows if row.seed == 1]
+    return list(dict.fromkeys([*rows, *more]))
+
+
+def holds(content: Mapping[str, Any], row: Row) -> bool:
+    """Whether the row was trained and judged with this seed."""
+    return any((each["row"], each["seed"]) == (row.name, row.seed) for each in content["rows"])
+
+
 def report(content: Mapping[str, Any], settings: Settings, out: Path, page: Path | None) -> None:
     """Write the tables beside the results, and into the page."""
     rows, orders = tables(content, settings)
     epochs, where = statistics.mean(row["epochs"] for row in content["rows"]), content["machine"]
     note = (
         f"Perplexity a phoneme; ± and “too close to tell”: what seeds alone may make (95 %, "
-        f"{BASE_SEEDS} seeds of the base model). {settings.steps:,} steps, {epochs:.1f} passes over "
+        f"{sum(row['row'] == 'base' for row in content['rows'])} seeds of the base model). {settings.steps:,} steps, {epochs:.1f} passes over "
         f"{settings.words:,} words; {settings.held_out:,} words held out. "
         f"{where['processor']}, torch {where['torch']}."
     )
@@ -326,6 +337,9 @@ def report(content: Mapping[str, Any], settings: Settings, out: Path, page: Path
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Table 3 of the paper in miniature.")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="rows trained at a time")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help=f"of each row; of the base model {BASE_SEEDS} or more"
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs/table3"))
     parser.add_argument("--out", type=Path, help="where the results go, instead of into the repository")
     parser.add_argument("--quick", action="store_true", help="a smoke run; needs --out")
@@ -337,18 +351,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     path = out / "table3.json"
     content = read(path, settings)
-    there = {(each["row"], each["seed"]) for each in content["rows"]}
-    missing = [row for row in ROWS if (row.name, row.seed) not in there]
+    rows = with_seeds(ROWS, given.seeds)
+    missing = [row for row in rows if not holds(content, row)]
     if missing:
         write_data(read_dictionary(installed_text(PACKAGE, FILE)), settings, data_of(settings, given.runs))
-    place = {(row.name, row.seed): place for place, row in enumerate(ROWS)}
+    names = [row.name for row in ROWS]
     with suppress(KeyboardInterrupt):
         for result in finished(missing, settings, given.runs, given.workers):
             content["rows"].append(result)
-            content["rows"].sort(key=lambda each: place[each["row"], each["seed"]])
+            content["rows"].sort(key=lambda each: (names.index(each["row"]), each["seed"]))
             write_whole(path, json.dumps(content, indent=1) + "\n")
-            say_on_stderr(f"{len(content['rows'])} of {len(ROWS)} rows are done")
-    if len(content["rows"]) < len(ROWS):
+            say_on_stderr(f"{sum(holds(content, row) for row in rows)} of {len(rows)} rows are done")
+    if not all(holds(content, row) for row in rows):
         say_on_stderr("stopped; the same command goes on")
         return 130
     report(content, settings, out, None if given.out else PAGE)

@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -104,6 +105,7 @@ def words_of(hint: Any) -> str:
     return {int: "integer", float: "number", str: "text", bool: "`true` or `false`"}[hint]
 
 
+@cache
 def range_of(path: str) -> str:
     """The range of a number: what the code says when it is left; empty where it says nothing of the kind."""
     for value in FAR_OUT:

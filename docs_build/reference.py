@@ -20,6 +20,7 @@ RESULTS = {
     "headway.decoding.score": ("Score",),
     "headway.inspection.record": ("Recording", "AttentionRecord"),
     "headway.interop.proof": ("Proof",),
+    "headway.verification.law": ("Verification", "Law"),
     "headway.errors": ("DataError", "RecipeError", "FolderError"),
 }
 """What the public names give and raise."""

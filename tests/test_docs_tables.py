@@ -17,6 +17,7 @@ from tests.test_house import BASE, CORE, MAY_IMPORT
 
 ITEM = re.compile(r"`([^`]+)`")
 RECIPES_PAGE = DOCS / "how-to" / "recipes.md"
+KEYS_PAGE = DOCS / "reference" / "recipe.md"
 NO_DEFAULT = {"data.train": "required", "model.vocab_size": "from `text.target`"}
 
 
@@ -48,7 +49,7 @@ def tables_of(page: Path) -> dict[str, dict[str, list[str]]]:
 
 
 def test_every_key_of_a_recipe_is_described() -> None:
-    tables = tables_of(RECIPES_PAGE)
+    tables = tables_of(KEYS_PAGE)
     keys = list(keys_of(Recipe))
     sections = {group or "Top level" for group, *_ in keys}
     for section in sections:
@@ -59,7 +60,8 @@ def test_every_key_of_a_recipe_is_described() -> None:
         if not key:
             continue
         name = f"{group}.{key}".strip(".")
-        shown, meaning = tables[group or "Top level"][f"`{key}`"]
+        allowed, shown, meaning = tables[group or "Top level"][f"`{key}`"]
+        assert meaning, name
         if default is dataclasses.MISSING:
             assert shown == NO_DEFAULT[name], name
         elif default is None:
@@ -71,7 +73,7 @@ def test_every_key_of_a_recipe_is_described() -> None:
         choices = {
             each for part in (kind, *get_args(kind)) if get_origin(part) is Literal for each in get_args(part)
         }
-        assert choices <= set(ITEM.findall(meaning)), f"{name}: not all choices are named"
+        assert choices <= set(ITEM.findall(allowed)), f"{name}: not all choices are named"
 
 
 def test_every_preset_and_recipe_is_described() -> None:

@@ -52,9 +52,9 @@ class Sizes:
 
     vocab_size: int = 2000
     d_model: int = 64
-    steps: int = 400
+    steps: int = 350
     tokens: int = 2048
-    short_steps: int = 150
+    short_steps: int = 200
     """Of each of the variants, of which there are four for each seed."""
     short_tokens: int = 1024
     looks: int = 6
@@ -264,7 +264,7 @@ def findings(figures: Mapping[str, Any]) -> str:
 def _compared(name: str, other: str, ends: Mapping[str, Sequence[float]]) -> str:
     """Which of two variants ends with the lower loss; neither does, where their seeds overlap."""
     ours, theirs = ends[name], ends[other]
-    figures = f"({spread(ours, '.2f')} and {spread(theirs, '.2f')} nats a token)"
+    figures = f"({spread(ours, '.3f')} and {spread(theirs, '.3f')} nats a token)"
     if max(ours) < min(theirs):
         return f"*{name}* ends lower than *{other}* with every seed {figures}"
     if max(theirs) < min(ours):
@@ -285,7 +285,7 @@ def draw(results: Results, figures: Mapping[str, Any]) -> None:
                         word, (x, y), (3, 2), textcoords="offset points", fontsize=7, color=f"C{number}"
                     )
             axes.set(title=f"{moment} training", xticks=[], yticks=[])
-        axes.legend(frameon=False, fontsize=8)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
     with results.figure("variants") as figure:
         axes = figure.subplots()
         for number, (name, runs) in enumerate(figures["variants"].items()):

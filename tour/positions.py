@@ -7,6 +7,7 @@ Axes: B rows, T positions.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -216,19 +217,19 @@ def findings(figures: Figures) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
+    return ", ".join(names) or "no kind"
 
 
 def draw_accuracy(figure: "Figure", figures: Figures) -> None:
     """Accuracy over places, a panel for each task."""
     every = figure.subplots(1, len(TASKS), sharey=True)
     for axis, task in zip(every, TASKS, strict=True):
-        for colour, kind in enumerate(KINDS):
+        for kind in KINDS:
             runs = [smoothed(run) for run in figures["accuracy_by_place"][task][kind]]
             middle, low, high = band([[value for _, value in run] for run in runs])
             x = [place for place, _ in runs[0]]
-            axis.plot(x, middle, color=f"C{colour}", label=kind, linewidth=1.6)
-            axis.fill_between(x, low, high, color=f"C{colour}", alpha=0.15, linewidth=0)
+            axis.plot(x, middle, color=colour_of(kind), label=kind, linewidth=1.6)
+            axis.fill_between(x, low, high, color=colour_of(kind), alpha=0.15, linewidth=0)
         (_, trained_to), (_, longest) = figures["stretches"][0], figures["stretches"][-1]
         axis.axvline(trained_to, color="0.4", linewidth=1, linestyle=":")
         axis.axhline(1 / VALUES, color="0.6", linewidth=1, linestyle="--")
@@ -240,36 +241,51 @@ def draw_accuracy(figure: "Figure", figures: Figures) -> None:
     figure.legend(*every[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
 
 
-def smoothed(run: Sequence[float | None], width: float = 1.25) -> list[tuple[float, float]]:
-    """Means over stretches that widen with the place: their middle, and the mean."""
-    found, first = [], 1
-    while first <= len(run):
-        last = min(len(run), max(first, int(first * width)))
-        held = [each for each in run[first - 1 : last] if each is not None]
+def smoothed(run: Sequence[float | None], per_doubling: int = 4) -> list[tuple[float, float]]:
+    """Means over stretches that widen with the place, so many a doubling: their middle, and the mean.
+
+    The trained length, a power of two, is the end of one: what was trained and what was not never mix.
+    """
+    count = per_doubling * (len(run).bit_length() - 1)
+    ends = sorted({round(2 ** (step / per_doubling)) for step in range(count + 1)})
+    found = []
+    for before, end in pairwise([0, *ends]):
+        held = [each for each in run[before:end] if each is not None]
         if held:
-            found.append(((first + last) / 2, mean(held)))
-        first = last + 1
+            found.append(((before + 1 + end) / 2, mean(held)))
     return found
 
 
 def draw_waves(figure: "Figure", figures: Figures) -> None:
-    """What sinusoids look like, and how far positions are felt: products and biases over distance."""
-    waves, products, biases = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
-    view = position_view(model_of("sinusoidal", Sizes(d_model=128)), 64)
-    waves.imshow(view.waves.numpy(), cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
-    waves.set(title="sinusoids, d_model = 128", xlabel="column", ylabel="position")
-    for name, kind in (("sinusoidal", "sinusoidal"), ("rotary, key size 32", "rotary")):
-        row = position_view(model_of(kind, Sizes(d_model=128)), 64).products[0]
-        products.plot((row / row[0]).tolist(), label=name)
-    products.set(title="product of two positions", xlabel="distance")
+    """What sinusoids look like, and how distance is felt: products of positions, and biases of scores."""
+    waves, products, slopes, learned = figure.subplots(1, 4, width_ratios=(1.2, 1, 1, 1))
+    wide = Sizes(d_model=128)
+    waves.imshow(
+        position_view(model_of("sinusoidal", wide), 64).waves.numpy(),
+        cmap="RdBu",
+        vmin=-1,
+        vmax=1,
+        aspect="auto",
+        interpolation="nearest",
+    )
+    waves.set(title="sinusoids", xlabel="column", ylabel="position")
+    kinds: tuple[Kind, ...] = ("sinusoidal", "rotary")
+    for kind in kinds:
+        row = position_view(model_of(kind, wide), 64).products[0]
+        products.plot((row / row[0]).tolist(), label=kind, color=colour_of(kind))
+    products.set(title="product of two", xlabel="distance")
     products.legend(frameon=False, fontsize=8)
-    for head, line in enumerate(position_view(model_of("alibi", Sizes()), 64).waves.T):
-        biases.plot(line.tolist(), color="C2", linewidth=1, label="alibi, a head each" if head == 0 else None)
-    for head, line in enumerate(figures["relative_bias"]):
-        name = "relative, after training" if head == 0 else None
-        biases.plot(line, color="C4", linewidth=1, label=name)
-    biases.set(title="added to scores", xlabel="distance back")
-    biases.legend(frameon=False, fontsize=8)
+    for line in position_view(model_of("alibi", Sizes()), 64).waves.T:
+        slopes.plot(line.tolist(), color=colour_of("alibi"), linewidth=1)
+    slopes.set(title="alibi: added to scores", xlabel="distance back")
+    for line in figures["relative_bias"]:
+        learned.plot(line, color=colour_of("relative"), linewidth=1)
+    learned.axvline(BACK, color="0.4", linewidth=1, linestyle=":")
+    learned.set(title="relative, after three back", xlabel="distance back")
+
+
+def colour_of(kind: Kind) -> str:
+    return f"C{KINDS.index(kind)}"
 
 
 def run(settings: Settings) -> None:
@@ -288,7 +304,7 @@ def run(settings: Settings) -> None:
     results.text("findings", findings(figures))
     with results.figure("accuracy", (9.0, 3.8)) as figure:
         draw_accuracy(figure, figures)
-    with results.figure("waves", (9.5, 3.2)) as figure:
+    with results.figure("waves", (11.0, 3.0)) as figure:
         draw_waves(figure, figures)
     results.save(figures)
 

@@ -140,7 +140,7 @@ class Results:
             path = self.folder / "results" / f"{self.name}.json"
             path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
         told = f"`{command}`: {seconds:.0f} s on {where['processor']}, {where['cores']} cores, "
-        told += f"torch {where['torch']}; {self.settings.seeds} seeds."
+        told += f"torch {where['torch']}; seeds {', '.join(map(str, self.settings.each_seed))}."
         if self.settings.quick:
             told += " **A smoke run at tiny sizes: these figures say nothing.**"
         self._put("text", "run", told)

@@ -240,15 +240,17 @@ def findings(found: Found) -> str:
     kinds_of: dict[int, list[str]] = {}
     for head in found.heads:
         kinds_of.setdefault(head.seed, []).append(head.kind)
-    lines, each = [], len(kinds_of[1])
+    lines, never, each = [], [], len(kinds_of[1])
     for kind in KINDS:
         counts = [kinds.count(kind) for kinds in kinds_of.values()]
+        if not any(counts):
+            never.append(kind)
+            continue
         arose = (
             f"with {sum(map(bool, counts))} of {len(counts)} seeds, {spread(counts, '.0f')} of {each} heads"
         )
-        lines.append(
-            f"- {SPECIAL:.0%} or more of their weight on **{kind}**: {arose if any(counts) else 'no head'}."
-        )
+        lines.append(f"- {SPECIAL:.0%} or more of their weight on **{kind}**: {arose}.")
+    lines.append(f"- No head of any seed has so much on: {', '.join(never) or 'none of these is missing'}.")
     before = sum(head.kind in KINDS for head in found.untrained)
     lines.append(f"- Before training, {before} of {each} heads of the first seed had such a name.")
     entropies = [spread([head.entropy for head in heads], ".1f") for heads in (found.untrained, found.heads)]

@@ -55,10 +55,10 @@ class Sizes:
 
 
 QUICK = Sizes(
-    steps=3,
-    tokens=260,
+    steps=2,
+    tokens=130,
     train_lengths=(65, 129),
-    test_rows=24,
+    test_rows=8,
     lengths=(32, 64),
     timed=1,
     timed_tokens=128,

@@ -18,6 +18,7 @@ from headway.decoding.ensemble import ensemble_of
 from headway.decoding.fill_mask import Filled, Filler
 from headway.decoding.generator import Generator
 from headway.decoding.hypothesis import Hypothesis
+from headway.decoding.layout import lay_out_for_few_rows
 from headway.decoding.score import Score, Scorer
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import pad_encoder
@@ -214,4 +215,7 @@ def load(*folders: str | Path, device: str = "auto") -> Pipeline:
     if not folders:
         raise UserError("name the folder of a model")
     where = choose_device(device)
-    return Pipeline(*(load_bundle(model_folder(Path(folder)), where) for folder in folders))
+    bundles = [load_bundle(model_folder(Path(folder)), where) for folder in folders]
+    for bundle in bundles:
+        lay_out_for_few_rows(bundle.model)
+    return Pipeline(*bundles)

@@ -16,7 +16,7 @@ from headway.run_folder import RunFolder
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 import table3
-from table3 import QUICK, ROWS, SHAPE, Figure, Settings, changes, recipe_of
+from table3 import QUICK, ROWS, SHAPE, Figure, Settings, changes, recipe_of, with_seeds
 
 WORDS = [f"{a}{b}{c}" for a in "bdgk" for b in "aeiou" for c in "lmnr"]
 DICTIONARY = "".join(f"{word} {' '.join(word.upper())}\n" for word in WORDS)
@@ -45,6 +45,14 @@ def test_the_rows_are_those_of_the_paper() -> None:
     assert len(set(changed)) == len(changed)
     assert changes(ROWS[2], Settings()) == "h 1, d_k 512 → 64, d_v 512 → 64"
     assert "ε_ls 0.2" in changed
+
+
+def test_more_seeds_are_more_runs_of_the_same_rows() -> None:
+    rows = with_seeds(ROWS, 2)
+    assert rows[: len(ROWS)] == list(ROWS)
+    single = {row.name for row in ROWS} - {"base"}
+    assert sorted(row.name for row in rows[len(ROWS) :]) == sorted(single), "the base model has two as it is"
+    assert len({row.run for row in rows}) == len(rows)
 
 
 @pytest.fixture

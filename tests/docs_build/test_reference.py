@@ -1,7 +1,7 @@
 """The reference says what the code says, and all of it."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 import typer
@@ -85,13 +85,21 @@ def test_every_verb_and_option_is_there(made: dict[str, str]) -> None:
 
 
 def test_a_verb_is_told_as_it_is_called() -> None:
-    def visit(place: str, times: int = 3, quiet: bool = False) -> None:
+    def visit(
+        place: Annotated[str, typer.Argument(help="Where to.")],
+        times: Annotated[int, typer.Option(help="How often.")] = 3,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Without a word.")] = False,
+    ) -> None:
         """Go there."""
 
-    text = "\n".join(verb("visit", visit))
-    assert "`--times NUMBER` | `3` |" in text
-    assert "`--quiet` |" in text
-    assert "Go there." in text
+    heading, usage, about, rows = verb("visit", visit)
+    assert (heading, about) == ("## headway visit", "Go there.")
+    assert usage == "```text\nheadway visit TEXT [OPTIONS]\n```"
+    assert rows.splitlines()[2:] == [
+        "| `TEXT` |  | Where to. |",
+        "| `--times NUMBER` | `3` | How often. |",
+        "| `--quiet, -q` |  | Without a word. |",
+    ]
 
 
 def test_every_public_name_is_there(made: dict[str, str]) -> None:

@@ -116,6 +116,22 @@ def test_reordered_beams_share_their_source(config: TransformerConfig) -> None:
         assert_near(found[row], whole[0, -1])
 
 
+def test_rows_that_share_memory_may_part(config: TransformerConfig) -> None:
+    """Whole groups take their source along; where beams leave one by one, each keeps what it saw."""
+    beams, model = 2, encoder_decoder(config)
+    source, ids, more = text(3, 5, [5, 2, 4]), text(6, 2).ids, text(6, 1).ids
+    with torch.no_grad():
+        caches = [model.begin(source, beams) for _ in range(2)]
+    for cache, rows, shares in zip(caches, ([5, 4, 0, 1], [3, 0, 4]), (True, False), strict=True):
+        step(model, ids, cache)
+        cache.keep(torch.tensor(rows))
+        assert (len(cache.memory[0].k) < len(rows)) == shares
+        found = step(model, more[: len(rows)], cache)
+        for place, row in enumerate(rows):
+            own = torch.cat((ids[row], more[place]))[None]
+            assert_near(found[place], outputs(model, Tokens(own), one_row(source, row // beams))[0, -1])
+
+
 def test_beams_of_one_source_begin_alike(config: TransformerConfig) -> None:
     model, source = encoder_decoder(config), text(2, 5, [5, 2])
     with torch.no_grad():

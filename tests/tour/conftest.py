@@ -1,4 +1,4 @@
-"""Experiments run as they do for people: the shapes of their many passes are checked by the models' own tests."""
+"""Experiments run as they do for people: shapes are checked by the models' own tests."""
 
 from collections.abc import Iterator
 

@@ -150,7 +150,7 @@ def test_findings_follow_the_figures() -> None:
     text = findings(Found(heads, [head_of(1, 1, entropy=4.0)] * 2, {}, [1.5, 1.7]))
     assert "**itself**: with 2 of 2 seeds, 1 [1–1] of 2 heads" in text
     assert "**one before**: with 1 of 2 seeds" in text
-    assert "**two before**: no head" in text
+    assert "No head of any seed has so much on: two before, the last blank, " in text
     assert "Before training, 0 of 2 heads" in text
 
 

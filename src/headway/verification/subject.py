@@ -154,11 +154,9 @@ class Subject:
         halves = [(ids[: len(ids) // 2][-most:], ids[len(ids) // 2 + 1 :][:most]) for ids in encoded]
         return [f"{decode(before)} {BLANKS[1]}{decode(after)}" for before, after in halves]
 
-    def search(
-        self, texts: Sequence[str], search: SearchConfig, most: int = MOST_WRITTEN
-    ) -> list[Hypothesis]:
-        """The best output for each text, of at most so many tokens."""
-        found = Generator(self.ensemble, replace(search, max_length=most)).generate(texts)
+    def search(self, texts: Sequence[str], search: SearchConfig) -> list[Hypothesis]:
+        """The best output for each text, of at most 32 tokens."""
+        found = Generator(self.ensemble, replace(search, max_length=MOST_WRITTEN)).generate(texts)
         return [hypotheses[0] for hypotheses in found]
 
     def others(self, ids: Sequence[int]) -> list[int]:
