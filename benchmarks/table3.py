@@ -209,7 +209,7 @@ class Figure:
         if len(base) < 2:
             return math.inf
         counts = 1 / len(self.here[first]) + 1 / len(self.here[second])
-        return STUDENT[len(base) - 2] * statistics.stdev(base) * math.sqrt(counts)
+        return STUDENT[min(len(base) - 2, len(STUDENT) - 1)] * statistics.stdev(base) * math.sqrt(counts)
 
     def order(self, first: str, second: str) -> str:
         """Whether two rows stand in the paper's order."""
@@ -321,11 +321,11 @@ def report(content: Mapping[str, Any], settings: Settings, out: Path, page: Path
     """Write the tables beside the results, and into the page."""
     rows, orders = tables(content, settings)
     epochs, where = statistics.mean(row["epochs"] for row in content["rows"]), content["machine"]
+    seeds = sum(row["row"] == "base" for row in content["rows"])
     note = (
-        f"Perplexity a phoneme; ± and “too close to tell”: what seeds alone may make (95 %, "
-        f"{sum(row['row'] == 'base' for row in content['rows'])} seeds of the base model). {settings.steps:,} steps, {epochs:.1f} passes over "
-        f"{settings.words:,} words; {settings.held_out:,} words held out. "
-        f"{where['processor']}, torch {where['torch']}."
+        f"Perplexity a phoneme; ± and “too close to tell”: what seeds alone may make (95 %, {seeds} seeds of "
+        f"the base model). {settings.steps:,} steps, {epochs:.1f} passes over {settings.words:,} words; "
+        f"{settings.held_out:,} words held out. {where['processor']}, torch {where['torch']}."
     )
     parts = ["# Table 3 of the paper in miniature", "Made by `python benchmarks/table3.py`.", rows, orders]
     (out / "table3.md").write_text("\n\n".join([*parts, note, ""]), "utf-8")

@@ -60,8 +60,10 @@ class Work:
 def write_work(name: str, data: Path | None, folder: Path, *, quick: bool) -> Work:
     """Text and recipe of a work, as files in the folder."""
     if name == "masked":
-        file = folder / "train.txt"
-        file.write_text(book(data), "utf-8")
+        file, text = folder / "train.txt", book(data)
+        cut = len(text) * 19 // 20
+        file.write_text(text[:cut], "utf-8")
+        (folder / "valid.txt").write_text(text[cut:], "utf-8")
     else:
         file = folder / "train.tsv"
         file.write_text("".join(pairs(data, folder)[: 2000 if quick else MOST_PAIRS]), "utf-8")
@@ -71,7 +73,11 @@ def write_work(name: str, data: Path | None, folder: Path, *, quick: bool) -> Wo
         shape = {**shape, **QUICK, **both}
     recipe = {
         "preset": PRESETS[name],
-        "data": {"train": [str(file)], "layout": "file" if name == "masked" else "pairs"},
+        "data": (
+            {"train": [str(file)], "valid": [str(folder / "valid.txt")], "layout": "file"}
+            if name == "masked"
+            else {"train": [str(file)], "layout": "pairs"}
+        ),
         "text": {"target": {"kind": "bpe", "vocab_size": 400 if quick else 8000}},
         "model": shape,
         "batch": {"tokens": 512 if quick else 4096, **({"context": 128} if name == "masked" else {})},

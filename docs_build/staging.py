@@ -14,6 +14,8 @@ from pathlib import Path
 FENCE = re.compile(r"(?P<ticks>`{3,})(?P<language>\w*) ?(?P<note>.*)")
 LINK = re.compile(r"(?P<before>\]\()(?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?(?=\))")
 
+CODE = re.compile(r"`[^`]+`")
+
 TITLES = {"error": "message", "output": "among what is printed"}
 """What stands above a block with one of these notes."""
 
@@ -77,7 +79,13 @@ class Staging:
                 open_with = ""
                 yield line
             else:
-                yield line if open_with else LINK.sub(lambda link: self.link(link, place, path), line)
+                yield line if open_with else self.prose(line, place, path)
+
+    def prose(self, line: str, place: Path, path: Path) -> str:
+        """A line outside of blocks. In a table's code the generator takes a | as it is, GitHub as `\\|`."""
+        if line.startswith("|"):
+            line = CODE.sub(lambda code: code[0].replace(r"\|", "|"), line)
+        return LINK.sub(lambda link: self.link(link, place, path), line)
 
     def link(self, link: re.Match[str], place: Path, path: Path) -> str:
         """The same link, or one to the page that shows the file."""

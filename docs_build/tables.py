@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 CODE = re.compile(r"(`[^`]*`)")
-SPECIAL = re.compile(r"([*_<>\[\]])")
+SPECIAL = {each: f"\\{each}" for each in "*_[]"} | {"<": "&lt;", ">": "&gt;"}
+"""How a sign is written that would mean something; a backslash before < would be shown."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -18,7 +19,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def escaped(text: str) -> str:
     """Plain words as Markdown shows them; what stands between backticks is code already."""
     parts = CODE.split(text)
-    return "".join(part if i % 2 else SPECIAL.sub(r"\\\1", part) for i, part in enumerate(parts))
+    parts[::2] = ["".join(SPECIAL.get(sign, sign) for sign in part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def flowing(docstring: str | None) -> str:

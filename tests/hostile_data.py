@@ -1,9 +1,11 @@
 """Encoded text as others may have written it: token files, and folders of prepared text with its blocks."""
 
+import json
 import re
 import shutil
 import struct
 import zlib
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,16 @@ def closed(content: bytes) -> bytes:
     header, arrays = content[8 : 8 + length], content[8 + length :]
     header = re.sub(rb'"crc32": \d+', b'"crc32": %d' % zlib.crc32(arrays), header)
     return MAGIC + SIZES.pack(len(header), zlib.crc32(header)) + header + arrays
+
+
+def changed_header(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """The same file with another header, and sums that fit."""
+    content = opened(path.read_bytes())
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    change(header)
+    described = json.dumps(header).encode()
+    path.write_bytes(closed(len(described).to_bytes(8, "little") + described + content[8 + length :]))
 
 
 def token_file_seeds(folder: Path) -> list[bytes]:

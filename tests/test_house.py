@@ -195,6 +195,26 @@ def test_imports_obey_the_layers() -> None:
     assert found == []
 
 
+COMPILERS = ("torch.compile", "torch.jit", "torch._dynamo", "torch._inductor", "triton", "numba")
+
+
+def compiled(tree: ast.Module) -> Iterator[str]:
+    """What would compile a model, or a part of one."""
+    for node in ast.walk(tree):
+        names = [ast.unparse(node)] if isinstance(node, ast.Attribute) else []
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = list(imports_of(node, "headway"))
+        yield from (name for name in names if f"{name}.".startswith(tuple(f"{each}." for each in COMPILERS)))
+
+
+def test_nothing_is_compiled() -> None:
+    """As docs/reliability.md promises; so no run depends on what a compiler makes of it."""
+    assert offences(MODULES, compiled) == []
+    for offence in ("torch.compile(model)", "@torch.jit.script\ndef f(): ...", "from torch import compile"):
+        assert list(compiled(ast.parse(offence))), offence
+    assert list(compiled(ast.parse("re.compile(text); torch.compiled"))) == []
+
+
 def test_the_checks_see_offenders() -> None:
     many = ", ".join(f"p{i}" for i in range(8))
     body = "\n".join(f"    x = {i}" for i in range(51))
@@ -278,7 +298,8 @@ def test_the_readme_shows_the_tree_as_it_is() -> None:
     entries = listed(readme.read_text("utf-8")) if readme.exists() else None
     if entries is None:
         pytest.skip("README.md shows no tree of src/headway/ yet")
-    folders = {f"{path.name}/" for path in PACKAGE.iterdir() if any(path.glob("[!_]*.*"))}
+    inside = [path for path in PACKAGE.iterdir() if not path.name.startswith("_")]
+    folders = {f"{path.name}/" for path in inside if any(path.glob("[!_]*.*"))}
     modules = {path.name for path in MODULES if path.parent == PACKAGE and not path.name.startswith("__")}
     assert set(entries) == folders | modules
     for folder, named in entries.items():

@@ -284,8 +284,8 @@ def run(settings: Settings) -> None:
     lesson = lesson_of(dictionary_of(settings), sizes)
     held, (source, target) = lesson.held_out, lesson.tokenizers
     assert source is not None
-    table = count(lesson.counted.letters, lesson.counted.phonemes, (source.vocab_size, target.vocab_size))
-    aligned = align(table, held.letters, held.phonemes)
+    spelling = count(lesson.counted.letters, lesson.counted.phonemes, (source.vocab_size, target.vocab_size))
+    aligned = align(spelling, held.letters, held.phonemes)
     models = [trained(lesson, sizes, seed) for seed in seeds]
     found = [
         examine(model, model_of(lesson, sizes, seed), lesson, aligned, seed)

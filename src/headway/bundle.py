@@ -1,5 +1,6 @@
 """The model folder: a trained model with its tokenizers, checked when opened, never unpickled."""
 
+import copy
 import dataclasses
 import json
 from dataclasses import dataclass, field
@@ -110,12 +111,22 @@ def save_bundle(bundle: Bundle, folder: Path | str, card: str) -> None:
         read_manifest(folder, FORMAT, FORMAT_VERSION)
     source, target = bundle.tokenizers
     with sealing(folder, FORMAT, FORMAT_VERSION, unlisted=(CARD,)) as beside:
-        save_model(bundle.model, str(beside / WEIGHTS))  # tied weights once
+        save_model(row_by_row(bundle.model), str(beside / WEIGHTS))  # tied weights once
         _write(beside / CONFIG, json.dumps(dataclasses.asdict(config_file(bundle)), indent=2) + "\n")
         _write(beside / TOKENIZER, target.to_json())
         if source is not None and source is not target:
             _write(beside / SOURCE_TOKENIZER, source.to_json())
         _write(beside / CARD, card)
+
+
+def row_by_row(model: Model) -> Model:
+    """The model with its weights in memory as files have them: itself, or a copy where they lie otherwise."""
+    if all(parameter.is_contiguous() for parameter in model.parameters()):
+        return model
+    again = copy.deepcopy(model)
+    for parameter in again.parameters():
+        parameter.data = parameter.data.contiguous()
+    return again
 
 
 def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Bundle:

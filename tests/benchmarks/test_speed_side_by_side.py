@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
 
-from side_by_side import Contender, contest, quartiles, ratio
+from side_by_side import Contender, contest, quartiles, ratio  # noqa: E402  (found by the line above)
 
 PROGRAM = """
 import sys

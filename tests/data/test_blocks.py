@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.hostile_data import changed_header
 
 from headway.data import blocks as blocks_module
 from headway.data import held_out
@@ -183,3 +184,43 @@ def test_a_token_file_is_read_whole_once(text: Path, tmp_path: Path, monkeypatch
     prepared(text, tmp_path / "run")
     prepared(text, tmp_path / "run")
     assert read == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda about: about.pop("tallies"),
+        lambda about: about.update(examples=-1),
+        lambda about: about.update(examples=10**30),
+        lambda about: about.update(hashes=0),
+        lambda about: about["tallies"].pop(),
+        lambda about: about["tallies"][0].update(tokens=[1]),
+        lambda about: about["tallies"][0].update(skipped=[]),
+    ],
+)
+def test_a_block_that_tells_what_cannot_be_is_made_again(
+    change: Callable[[dict[str, Any]], Any], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though its sums fit."""
+    with monkeypatch.context() as patched:
+        killed_after(100, patched)
+        with pytest.raises(KilledError):
+            prepared(text, tmp_path / "killed")
+    path = tmp_path / "killed" / "encoding" / "000001.train.block"
+    changed_header(path, lambda header: change(header["about"]))
+    told: list[str] = []
+    prepared(text, tmp_path / "killed", told)
+    assert "30 examples are encoded already" in told
+    assert not (tmp_path / "killed" / "encoding").exists()
+
+
+def test_numbers_that_do_not_rise_are_not_those_held_out(tmp_path: Path) -> None:
+    path = tmp_path / "held-out"
+    held_out.write_numbers(path, np.array([0, 4, 9]))
+    numbers = held_out.read_numbers(path)
+    assert numbers is not None and numbers.tolist() == [0, 4, 9]
+    path.write_bytes(path.read_bytes()[:-1])
+    assert held_out.read_numbers(path) is None
+    for wrong in ([4, 4], [9, 4], [-1, 4]):
+        held_out.write_numbers(path, np.array(wrong))
+        assert held_out.read_numbers(path) is None

@@ -1,14 +1,19 @@
 """Token files give back what was written, and refuse what was damaged."""
 
 import os
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.hostile_data import changed_header, closed, opened
 
-from headway.data.token_file import TokenFile, TokenWriter
+from headway.data.token_file import MAGIC, TokenFile, TokenWriter
 from headway.errors import DataError
 
 Example = tuple[list[int], list[int] | None]
@@ -140,3 +145,70 @@ def test_parts_of_a_killed_process_are_removed_in_time(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="none"):
         TokenFile(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda h: h["arrays"]["starts"].update(at=1 << 60), "starts lies elsewhere"),
+        (lambda h: h["arrays"]["lines"].update(bytes=-8), "lines is of another type or size"),
+        (lambda h: h["arrays"]["ids"].update(type="O"), "ids is of another type or size"),
+        (lambda h: h["arrays"]["lines"].update(bytes=16), "different numbers of examples"),
+        (lambda h: h["arrays"].pop("lines"), "other arrays than a token file"),
+        (lambda h: h.update(bytes=1 << 50), "another size than it says"),
+        (lambda h: h.update(arrays=[]), r"arrays = \[\]: a table is right here"),
+        (lambda h: h.update(fingerprint=7), "fingerprint = 7: a string"),
+        (lambda h: h.update(about={"deep": [[]]}) or h.pop("crc32"), "crc32 is missing"),
+    ],
+)
+def test_what_cannot_be_is_refused_though_its_sums_fit(
+    change: Callable[[dict[str, Any]], object], told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tokens"
+    write(path, [([1, 2], None), ([3], None), ([4], None)])
+    changed_header(path, change)
+    for verify in (True, False):
+        with pytest.raises(DataError, match=rf"a\.tokens: is damaged or no token file \(.*{told}"):
+            TokenFile(path, verify=verify)
+
+
+@pytest.mark.parametrize(
+    "starts", [[0, 2, 1, 4], [1, 2, 3, 4], [0, 1, 2, 3], [0, 2, 3, 1 << 60], [0, -5, 3, 4]]
+)
+def test_examples_that_do_not_follow_each_other_are_refused(starts: list[int], tmp_path: Path) -> None:
+    path = tmp_path / "a.tokens"
+    file = write(path, [([1, 2], None), ([3], None), ([4], None)])
+    before = np.array([0, 2, 3, 4], dtype="<i8").tobytes()
+    assert file.starts.tobytes() == before
+    content = opened(path.read_bytes())
+    del file
+    path.write_bytes(closed(content.replace(before, np.array(starts, dtype="<i8").tobytes())))
+    with pytest.raises(DataError, match="its examples do not follow each other"):
+        TokenFile(path, verify=False)
+
+
+def test_a_header_without_end_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.tokens"
+    path.write_bytes(MAGIC + struct.pack("<QQ", 1 << 63, 0) + b"{")
+    with pytest.raises(DataError, match="cut short"):
+        TokenFile(path)
+    deep = b"[" * 200_000
+    path.write_bytes(MAGIC + struct.pack("<QQ", len(deep), zlib.crc32(deep)) + deep)
+    with pytest.raises(DataError, match="nested too deeply"):
+        TokenFile(path)
+
+
+def test_tokens_beyond_the_vocabulary_are_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "a", [([1, 99], [5])], source_size=100)
+    file.check_ids(100, 6)
+    for sizes, told in (((99, 6), "beyond the 99"), ((100, 5), "beyond the 5"), ((100, None), "has sources")):
+        with pytest.raises(DataError, match=told):
+            file.check_ids(*sizes)
+
+
+def test_the_longest_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headway.data.token_file._BLOCK", 2)
+    lengths = [1, 4, 2, 7, 3]
+    file = write(tmp_path / "a", [([5] * n, [6] * (9 - n)) for n in lengths], source_size=100)
+    assert (file.longest, file.longest_source) == (7, 8)
+    assert write(tmp_path / "b", [([5], None)]).longest_source == 0

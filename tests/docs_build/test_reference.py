@@ -115,7 +115,7 @@ def test_a_signature_says_all_parameters() -> None:
 
 
 def test_words_are_not_taken_for_marks() -> None:
-    assert escaped("</s> of `d_model` and d_ff") == r"\</s\> of `d_model` and d\_ff"
+    assert escaped("</s> of `d_model` and d_ff") == r"&lt;/s&gt; of `d_model` and d\_ff"
     assert table(("a",), []) == ""
     assert table(("a", "b"), [("x|y", "z")]) == "| a | b |\n| --- | --- |\n| x\\|y | z |"
 

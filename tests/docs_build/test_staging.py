@@ -51,6 +51,11 @@ def test_pages_elsewhere_lead_back(tmp_path: Path) -> None:
     assert "x = 1" in found["repository/src/a.py.md"]
 
 
+def test_a_bar_in_a_cell_is_no_border(tmp_path: Path) -> None:
+    page = "| `a\\|b` | c \\| d |\n"
+    assert staged(tmp_path, {"docs/page.md": page})["page.md"] == "| `a|b` | c \\| d |\n"
+
+
 def test_links_in_code_are_text(tmp_path: Path) -> None:
     page = "```\nx](../no.md)\n```\n"
     assert "x](../no.md)" in staged(tmp_path, {"docs/page.md": page})["page.md"]

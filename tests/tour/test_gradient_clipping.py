@@ -6,16 +6,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from tour.clipped_runs import Fit, Found, Run, Size, Trial, new_model, new_state, step
 from tour.gradient_clipping import QUICK, findings, run
 from tour.report import PAGES, Settings
 
 from headway.batch import Batch, Tokens
+from headway.model.architectures import Transformer
 
 
 def batch() -> Batch:
     ids = torch.arange(24).reshape(4, 6) % 20
     return Batch(Tokens(ids), (ids + 1) % 20)
+
+
+def weights_of(model: Transformer) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
 @pytest.mark.parametrize(
@@ -37,21 +43,22 @@ def test_the_last_fifth_tells_whether_a_run_diverged(losses: list[float], diverg
 def test_no_step_of_gradient_descent_is_longer_than_rate_times_threshold(clip: float) -> None:
     model, rate = new_model(QUICK, 20, seed=1), 0.5
     state, found = new_state(model, "sgd", rate), Run()
-    before = torch.nn.utils.parameters_to_vector(model.parameters()).clone()
+    before = weights_of(model)
     step(state, batch(), rate, clip, found)
-    far = float((torch.nn.utils.parameters_to_vector(model.parameters()) - before).norm())
+    far = float((weights_of(model) - before).norm())
     [norm] = found.norms
     assert far == pytest.approx(rate * (min(norm, clip) if clip else norm), rel=1e-3)
 
 
-def test_to_adam_a_gradient_that_is_always_clipped_is_as_good_as_any() -> None:
+def test_to_adams_first_step_a_clipped_gradient_is_as_good_as_any() -> None:
+    """It is the gradient's sign, but for parameters whose gradient is as small as Adam's epsilon."""
     ends = []
-    for clip in (0.0, 1e-3):
+    for clip in (0.0, 0.01):
         model = new_model(QUICK, 20, seed=1)
-        state, found = new_state(model, "adam", 1e-3), Run()
-        step(state, batch(), 1e-3, clip, found)
-        ends.append(torch.nn.utils.parameters_to_vector(model.parameters()))
-    torch.testing.assert_close(*ends, atol=2e-4, rtol=0)  # its first step is the sign of the gradient
+        step(new_state(model, "adam", 1e-2), batch(), 1e-2, clip, Run())
+        ends.append(weights_of(model))
+    assert float(((ends[0] - ends[1]).abs() < 1e-4).float().mean()) > 0.9
+    assert not torch.allclose(ends[0], weights_of(new_model(QUICK, 20, seed=1)), atol=5e-3)
 
 
 def found_of(diverged_without: list[float], gaps: dict[float, list[float]]) -> Found:

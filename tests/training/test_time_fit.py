@@ -1,7 +1,11 @@
+import json
+from dataclasses import asdict
 from itertools import pairwise
 
 import pytest
 
+from headway.config import from_table
+from headway.training.state import Counters
 from headway.training.time_fit import TimeFit
 
 
@@ -49,3 +53,24 @@ def test_nothing_is_fixed_before_enough_is_measured() -> None:
     early.look(500, 5.9, 1.0)
     assert few.steps is None
     assert early.steps is None
+
+
+@pytest.mark.parametrize("saved", [10, 100, 350])
+def test_a_fit_that_was_saved_goes_on_as_it_would_have(saved: int) -> None:
+    """The end that was fixed, and the speed that it may be fixed anew by, are in the state of the run."""
+
+    def go(counters: Counters, first: int, last: int) -> list[tuple[int | None, float]]:
+        seen = []
+        for step in range(first, last):
+            pace = 0.1 if step < 200 else 0.2
+            counters.step, counters.seconds = step, counters.seconds + pace
+            counters.fit.look(step, counters.seconds, 1.0)
+            seen.append((counters.fit.steps, counters.fit.progress(step)))
+        return seen
+
+    at_once, before = Counters(), Counters()
+    whole = go(at_once, 1, 400)
+    go(before, 1, saved)
+    later = from_table(Counters, json.loads(json.dumps(asdict(before))))
+    assert go(later, saved, 400) == whole[saved - 1 :]
+    assert len({steps for steps, _ in whole}) > 2, "the pace has changed on the way"

@@ -166,6 +166,14 @@ def test_a_model_that_is_not_what_was_saved_is_caught(monkeypatch: pytest.Monkey
     assert "32 of 34 tensors the same bits" in line
 
 
+def test_weights_that_lie_otherwise_in_memory_are_the_same_model() -> None:
+    subject = subject_of("causal")
+    weight = subject.bundle.model.output.weight
+    weight.data = weight.data.t().contiguous().t()
+    assert saved_and_loaded(subject).holds
+    assert not weight.is_contiguous(), "it is left as it was"
+
+
 def test_a_weight_that_is_no_number_is_named() -> None:
     subject = subject_of("masked")
     subject.bundle.model.get_parameter("encoder.layers.1.feed_forward.inner.weight").data[0, 0] = torch.nan

@@ -1,0 +1,175 @@
+"""What each lever of decoding brings: python benchmarks/levers.py [--data FOLDER] [--rounds N]
+
+Each is taken away alone, and the same sentences are decoded with and without it in turn, in one process and
+one thread, random weights in the shape of the work `small`, every output 15 tokens long. Processor time is
+compared, so that what else the machine does matters little. Figures go to
+benchmarks/results/decoding-levers.json and .md, and into docs/speed.md.
+"""
+
+import argparse
+import copy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from machine import machine
+from publish import publish, where
+from side_by_side import ratio, shown
+from torch import Tensor
+from works import pairs, workplace
+
+from decoding import FORCED, bundle_of
+from headway.decoding.ensemble import Ensemble, ensemble_of
+from headway.decoding.generator import Generator
+from headway.decoding.layout import lay_out_for_few_rows
+from headway.decoding.settings import SearchConfig
+from headway.decoding.steps import CachedSteps
+from headway.model import cache
+from headway.model.cache import Cache
+
+JOBS = {"one at a time, greedy": (1, 1, 8), "batch 64, greedy": (64, 1, 64), "batch 64, beam 5": (64, 5, 64)}
+"""Sentences of a batch, beams, sentences of a turn."""
+ROUNDS = 7
+LAYOUT = "matrices laid out for few rows"
+
+
+@contextmanager
+def with_version_counters() -> Iterator[None]:
+    """Steps under no_grad, which still keeps account of every change and view."""
+    plain = torch.no_grad()
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(torch, "inference_mode", torch.no_grad))
+        for name in ("feed", "spread", "reorder", "keep"):
+            inner = getattr(CachedSteps, name).__wrapped__
+            stack.enter_context(patch.object(CachedSteps, name, plain(inner)))
+        yield
+
+
+@contextmanager
+def with_memory_for_each_beam() -> Iterator[None]:
+    """Every beam holds the keys and values of its source."""
+    spread = Cache.spread
+
+    def spread_and_copy(self: Cache, copies: int) -> None:
+        spread(self, copies)
+        self._share_no_more()
+
+    with patch.object(Cache, "spread", spread_and_copy):
+        yield
+
+
+@contextmanager
+def with_indexing() -> Iterator[None]:
+    """Rows are moved by advanced indexing."""
+
+    def moved(held: Tensor, rows: Tensor, bound: int) -> Tensor:
+        if len(rows) != len(held):
+            return held[rows]
+        held[:, :, :bound] = held[rows, :, :bound]
+        return held
+
+    with patch.object(cache, "_moved", moved):
+        yield
+
+
+@contextmanager
+def as_it_is() -> Iterator[None]:
+    yield
+
+
+LEVERS: dict[str, Callable[[], Any]] = {
+    LAYOUT: as_it_is,
+    "inference mode": with_version_counters,
+    "beams share the memory of their source": with_memory_for_each_beam,
+    "rows moved in one piece each": with_indexing,
+}
+"""What is gone without each; that of the layout is in the model."""
+
+
+def generator(ensemble: Ensemble, beams: int) -> Generator:
+    limits = {"max_length": FORCED, "min_length": FORCED, "max_ratio": 100.0, "batch_tokens": 10**6}
+    method = {"method": "greedy"} if beams == 1 else {"method": "beam", "beams": beams}
+    return Generator(ensemble, SearchConfig(length_penalty=0.0, **limits, **method))  # type: ignore[arg-type]
+
+
+def turn(ensemble: Ensemble, texts: list[str], job: str) -> tuple[float, list[list[int]]]:
+    """Processor seconds, and the outputs."""
+    batch, beams, count = JOBS[job]
+    search = generator(ensemble, beams)
+    start = time.process_time()
+    found: list[list[int]] = []
+    for first in range(0, count, batch):
+        found += [each[0].ids for each in search.generate(texts[first : first + batch])]
+    return time.process_time() - start, found
+
+
+def measure(data: Path | None, folder: Path, rounds: int, *, quick: bool) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    lines = pairs(data, folder)
+    plain = bundle_of(None, lines, quick=quick)
+    laid_out = copy.deepcopy(plain)
+    lay_out_for_few_rows(laid_out.model)
+    with_it, without = ensemble_of([laid_out]), ensemble_of([plain])
+    texts = [line.split("\t")[0] for line in lines[-64:]]
+    rows = []
+    for job in JOBS:
+        turn(with_it, texts, job)
+        for lever, gone in LEVERS.items():
+            speeds: tuple[list[float], list[float]] = ([], [])
+            same = True
+            for _ in range(rounds):
+                seconds, outputs = turn(with_it, texts, job)
+                with gone():
+                    slower, others = turn(without if lever == LAYOUT else with_it, texts, job)
+                speeds[0].append(1 / seconds)
+                speeds[1].append(1 / slower)
+                same = same and outputs == others
+            rows.append({"job": job, "lever": lever, "gain": ratio(*speeds), "same_outputs": same})
+    return {
+        "text": data.name if data else "of the extra `demo`",
+        "quick": quick,
+        "rounds": rounds,
+        "rows": rows,
+        "machine": machine(),
+    }
+
+
+def lines_of(found: dict[str, Any]) -> list[str]:
+    lines = [f"| lever | {' | '.join(JOBS)} |", f"| --- |{' ---: |' * len(JOBS)}"]
+    for lever in LEVERS:
+        cells = [shown(row["gain"]) for row in found["rows"] if row["lever"] == lever]
+        lines.append(f"| {lever} | {' | '.join(cells)} |")
+    alike = all(row["same_outputs"] for row in found["rows"])
+    outputs = "are the same" if alike else "differ"
+    return [
+        *lines,
+        "",
+        f"Times as fast as without it, in processor time of one thread; medians of {found['rounds']} rounds "
+        f"with the lowest and the highest; the outputs {outputs}. Text: {found['text']}. "
+        f"{where(found['machine'])}",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="a folder with text")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--quick", action="store_true", help="a smoke run of a tiny model; needs --out")
+    parser.add_argument("--out", type=Path, help="a folder for the figures, which go into no page then")
+    options = parser.parse_args()
+    if options.quick and not options.out:
+        parser.error("--quick needs --out: its figures say nothing")
+    with workplace(None) as folder:
+        rounds = 2 if options.quick else options.rounds
+        found = measure(options.data, folder, rounds, quick=options.quick)
+    lines = lines_of(found)
+    print("\n".join(lines))
+    publish("decoding-levers", "Levers of decoding", found, lines, options.out)
+
+
+if __name__ == "__main__":
+    main()
