@@ -217,7 +217,7 @@ class Figure:
         near = abs(difference) <= self.noise(first, second)
         theirs = -self.better * (self.paper[first] - self.paper[second])
         if near:
-            return "as in the paper" if theirs == 0 else "too close to tell"
+            return "too close to tell"
         return "as in the paper" if difference * theirs > 0 else "other than in the paper"
 
 

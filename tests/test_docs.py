@@ -42,6 +42,7 @@ from headway.recipe import Recipe, resolve
 from headway.run import Outcome, start
 from headway.trainer import Say
 from headway.training.settings import StopConfig
+from headway.verification import subject
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -198,6 +199,8 @@ def here(texts_and_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(folder)
     monkeypatch.setattr(launch, "start", start_tiny)
     monkeypatch.setattr(translation, "SAMPLES", 20)
+    for name, most in {"ROWS": 2, "LONGEST": 12, "MOST_WRITTEN": 4}.items():
+        monkeypatch.setattr(subject, name, most)
     yield folder
 
 

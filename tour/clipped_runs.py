@@ -42,18 +42,18 @@ class Size:
     """At each rate."""
     rates: Mapping[str, Sequence[float]] = field(
         default_factory=lambda: {
-            "sgd": (0.1, 0.3, 1.0, 3.0, 10.0),
+            "sgd": (0.3, 0.6, 1.0, 1.5, 3.0),
             "adam": (3e-3, 3e-2, 0.3, 3.0),
         }
     )
     few_chapters: int = 4
     """What is small enough to be learned by heart."""
-    few_steps: int = 400
+    few_steps: int = 300
     few_rate: float = 2e-3
     """Of Adam, where over-fitting is looked at."""
     held_out: int = 4
     """Chapters."""
-    look_every: int = 50
+    look_every: int = 30
     clips: Sequence[float] = (0.0, CLIP, TIGHT)
 
 

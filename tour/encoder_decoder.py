@@ -139,7 +139,7 @@ class Seed:
 
 def heads_of(model: Transformer, lesson: Lesson, aligned: Places, part: slice) -> dict[str, Agreement]:
     """Every memory head on a part of the held-out words."""
-    words = Words(*(side[part] for side in lesson.held_out))
+    words = lesson.held_out.chosen(range(len(aligned))[part])
     return {
         f"{layer}.{head + 1}": compare_head(weights[:, head], aligned[part], along(words))
         for layer, weights in enumerate(memory_weights(model, batch_of(lesson, words)), start=1)
@@ -294,8 +294,8 @@ def run(settings: Settings) -> None:
     guess = along(held)
     simple = {ALONG: compare(guess, aligned, guess), ANY: compare(at_random(held), aligned, guess)}
     shown = shown_of(held)
-    pictured = Words(*([side[index] for index in shown] for side in held))
-    one = Words(*(side[:1] for side in pictured))
+    pictured = held.chosen(shown)
+    one = held.chosen(shown[:1])
     views, moved = views_of(lesson, models[0], one), felt(models[0], batch_of(lesson, one))
     results.table("masks", MASK_COLUMNS, [seen_and_felt(view, moved[view.name]) for view in views])
     rows = [row_of(name, [agreement]) for name, agreement in simple.items()]

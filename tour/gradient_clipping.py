@@ -99,8 +99,8 @@ def _about_rates(size: Size, found: Found, kind: str) -> str:
         return f"{said} At no rate did a run diverge without clipping whose twin with clipping did not."
     saved = sorted({without.rate for without, _ in pairs})
     return (
-        f"{said} {len(pairs)} of them diverged without clipping and not with it, at the rates "
-        f"{', '.join(f'{rate:g}' for rate in saved)}."
+        f"{said} Pairs of runs that differ in clipping alone, of which only the one without it diverged: "
+        f"{len(pairs)}, at rates {', '.join(f'{rate:g}' for rate in saved)}."
     )
 
 
@@ -132,10 +132,11 @@ def draw_rates(figure: "Figure", size: Size, found: Found) -> None:
             ]
             shaded(axes, rates, list(zip(*heights, strict=True)), named(clip), style=style, color=color)
         axes.axhline(1.1 * start, color="0.5", linewidth=0.8)
-        axes.set(xscale="log", title=NAMES[kind], xlabel="learning rate", ylim=(None, 1.4 * start))
+        axes.set(xscale="log", title=NAMES[kind], xlabel="learning rate")
+    several[0].set_ylim(top=1.4 * start)  # of all, once the lowest is known
     several[0].set(ylabel="loss in the last fifth, nats a token")
     several[0].text(0.02, 0.98, "diverged", transform=several[0].transAxes, va="top", color="0.4")
-    several[0].legend(loc="center left")
+    figure.legend(*several[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
 
 
 def draw_norms(figure: "Figure", found: Found) -> None:

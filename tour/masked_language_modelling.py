@@ -293,11 +293,12 @@ def draw_reaches(figure: "Figure", size: Size, found: Found) -> None:
     for rare, name, color in ((False, "all blanks", "C0"), (True, "rarer words", "C1")):
         curves = list(zip(*(found.ablation.accuracies(index, rare=rare) for index in places), strict=True))
         shaded(shares, places, curves, name, style="o-", color=color)
-    curves = list(zip(*(found.ablation.surprises(index) for index in places), strict=True))
-    shaded(costs, places, curves, "all blanks", style="o-", color="C0")
-    for axes, name in ((shares, "blanks guessed, %"), (costs, "bits a blank")):
+    with_context = places[1:]  # without any a blank costs so much more that nothing else could be seen
+    curves = list(zip(*(found.ablation.surprises(index) for index in with_context), strict=True))
+    shaded(costs, with_context, curves, "all blanks", style="o-", color="C0")
+    for axes, some, name in ((shares, places, "blanks guessed, %"), (costs, with_context, "bits a blank")):
         axes.set(xlabel="tokens left on either side", ylabel=name)
-        axes.set_xticks(places, map(str, size.reaches))
+        axes.set_xticks(some, [str(size.reaches[index]) for index in some])
     shares.legend()
 
 

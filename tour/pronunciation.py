@@ -1,6 +1,6 @@
 """The task of the demo `pronounce` at a smaller size: English words to phonemes, by an encoder-decoder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,6 +48,16 @@ class Words(NamedTuple):
     spoken: list[str]
     letters: list[list[int]]
     phonemes: list[list[int]]
+
+    def chosen(self, places: Iterable[int]) -> "Words":
+        """Some of the words, by their places."""
+        at = list(places)
+        return Words(
+            [self.spelled[i] for i in at],
+            [self.spoken[i] for i in at],
+            [self.letters[i] for i in at],
+            [self.phonemes[i] for i in at],
+        )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from headway.data.loader import BatchConfig, Loader
 from headway.data.objectives import CausalObjective
 from headway.inspection.capture import capture_attention
 from headway.inspection.summaries import summarise
-from headway.model.architectures import Transformer
+from headway.model.architectures import CausalLM, Transformer
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 from headway.training.settings import OptimizerConfig, ScheduleConfig, StopConfig
 from tour.learn import Training, endless, fresh, learn, score
@@ -161,7 +161,7 @@ def shares(weights: Tensor, places: dict[str, Tensor]) -> list[dict[str, float]]
     found = {
         kind: (weights * where[:, None])[:, :, 4:].sum(-1).mean((0, 2)) for kind, where in places.items()
     }
-    found["elsewhere"] = 1 - sum(found.values())
+    found["elsewhere"] = 1 - torch.stack(list(found.values())).sum(0)
     return [{kind: float(each[head]) for kind, each in found.items()} for head in range(weights.shape[1])]
 
 
@@ -182,6 +182,7 @@ def weights_of(model: Transformer, tokens: Tokens) -> list[Tensor]:
 @contextmanager
 def without_head(model: Transformer, layer: int, head: int) -> Iterator[None]:
     """Inside the block what this head finds goes nowhere; layers and heads count from 0."""
+    assert isinstance(model, CausalLM)
     output = model.decoder.layers[layer].self_attention.output.weight
     columns = slice(head * model.config.d_value, (head + 1) * model.config.d_value)
     kept = output.detach()[:, columns].clone()

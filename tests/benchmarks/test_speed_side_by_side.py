@@ -59,13 +59,14 @@ def test_a_ratio_is_of_medians_and_tells_its_spread() -> None:
         "training.py masked",
         "training.py chars",
         "decoding.py",
+        "levers.py",
         "encoding.py",
         "loading.py",
     ],
 )
 def test_each_command_runs_through(command: str, tmp_path: Path) -> None:
     script, *more = command.split()
-    name = "-".join([script.removesuffix(".py"), *more])
+    name = "-".join([script.removesuffix(".py"), *more]).replace("levers", "decoding-levers")
     subprocess.run(
         [sys.executable, ROOT / "benchmarks" / script, *more, "--quick", "--out", tmp_path],
         check=True,

@@ -40,7 +40,8 @@ def test_it_builds_and_reads_from_disk() -> None:
             assert seen.wrong == []
         seen.page.goto((SITE / "index.html").as_uri())
         seen.page.keyboard.press("Control+k")
-        seen.page.get_by_placeholder("Search").first.wait_for()
-        seen.page.keyboard.type("label smoothing")
-        seen.page.get_by_text("Reference / Recipe").first.wait_for()
+        box = seen.page.locator("input[aria-label=Search]")  # made when the keys are pressed
+        box.wait_for()
+        box.fill("label smoothing")
+        seen.page.get_by_text("Share of probability").first.wait_for()  # of the recipe's reference
         assert seen.wrong == []

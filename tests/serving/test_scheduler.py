@@ -149,3 +149,12 @@ def test_given_tokens_are_told_what_a_score_tells(tiny_runs: dict[str, Path]) ->
                     (value for _, value in each.alternatives), reverse=True
                 )
     assert read_given(pipeline.ensemble, []) == []
+
+
+def test_it_ends_though_nobody_woke_it(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the last reference to its model goes in its own thread, just before that sleeps."""
+    monkeypatch.setattr("headway.serving.scheduler.LONGEST_NAP", 0.01)
+    own = Scheduler(scheduler.ensemble, 1000, 4)
+    own._closed = True
+    own.join(10)
+    assert not own._thread.is_alive()

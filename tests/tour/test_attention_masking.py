@@ -75,13 +75,13 @@ def test_what_nobody_can_predict_is_learned_where_it_can_be_seen(text: Text) -> 
     chance = np.random.default_rng(1)
     texts = [chance.integers(5, 15, 200) for _ in range(40)]
     noise = Text(text.tokenizer, InMemory(texts[:30]), InMemory(texts[30:]))
-    size = Size(d_model=32, row=8, tokens=128, steps=70, rate=2e-2)
+    size = Size(d_model=32, row=8, tokens=128, steps=110, rate=2e-2)
     rows = torch.from_numpy(np.stack([ids[:8] for ids in noise.held_out.targets]))
     fair = math.log(10)
     for masked in (True, False):
         learned = train(noise, size, masked, seed=1)
         late = learned.curve.losses[-1]
-        assert late > 0.9 * fair if masked else late < 0.7 * fair
+        assert late > 0.9 * fair if masked else late < 0.8 * fair
         assert guessed_in_steps(learned.model, rows) < 0.4, "chance is one in ten"
         assert surprise(learned.model, rows) > 0.9 * bits(fair)
 

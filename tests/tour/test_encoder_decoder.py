@@ -122,7 +122,7 @@ def test_counting_finds_which_letter_is_spoken_how() -> None:
     assert all(spelling.uttered[sound].argmax() == sound for sound in range(1, 5))
     pairs = zip(align(spelling, letters, phonemes), right, strict=True)
     agreed = [a == b for found, spoken in pairs for a, b in zip(found, spoken, strict=True)]
-    assert sum(agreed) > 0.9 * len(agreed), "what a silent letter would utter is anybody's guess"
+    assert sum(agreed) > 0.85 * len(agreed), "what a silent letter would utter is anybody's guess"
 
 
 def test_agreement_is_counted_over_phonemes() -> None:

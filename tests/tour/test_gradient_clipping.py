@@ -80,7 +80,7 @@ def test_sentences_follow_the_figures() -> None:
     size = Size(rates={"sgd": (0.1, 1.0)})
     said = findings(size, found_of([1.0], {0.0: [0.5, 0.6], 1.0: [0.55, 0.65]}))
     assert "2 of 4 runs diverged without clipping, 0 with it" in said
-    assert "2 of them diverged without clipping and not with it, at the rates 1." in said
+    assert "of which only the one without it diverged: 2, at rates 1." in said
     assert "The gap at the end: not told apart by these seeds (+0.050 nats between the medians)" in said
     said = findings(size, found_of([], {0.0: [0.5, 0.6], 1.0: [0.1, 0.2]}))
     assert "At no rate did a run diverge without clipping whose twin with clipping did not" in said

@@ -15,6 +15,10 @@ from headway.serving.refusal import Refusal, failed, stopping, too_busy
 from headway.serving.running import Running
 from headway.serving.searches import Ask, Output, Search, search_of
 
+LONGEST_NAP = 5.0
+"""Seconds after which an idle thread looks by itself whether it is closed: the last reference to a model may
+go in this very thread, between its look and its sleep, and then nobody wakes it."""
+
 Run = Callable[[list[Any]], list[Any]]
 """What a single pass over some items gives, an answer for each."""
 
@@ -171,7 +175,7 @@ class Scheduler:
                 while not (self._searches or self._passes or self._jobs):
                     if self._closed:
                         return
-                    self._changed.wait()
+                    self._changed.wait(LONGEST_NAP)
             try:
                 self._turn()
             except Exception as error:
