@@ -14,6 +14,7 @@ from headway.serving.asking import Wanted, plan
 from headway.serving.given import Given, read_given
 from headway.serving.refusal import Refusal
 from headway.serving.scheduler import Scheduler
+from tests.serving.live import wait_until
 
 
 @pytest.fixture
@@ -155,6 +156,7 @@ def test_it_ends_though_nobody_woke_it(scheduler: Scheduler, monkeypatch: pytest
     """As where the last reference to its model goes in its own thread, just before that sleeps."""
     monkeypatch.setattr("headway.serving.scheduler.LONGEST_NAP", 0.01)
     own = Scheduler(scheduler.ensemble, 1000, 4)
+    wait_until(lambda: bool(own._changed._waiters))  # type: ignore[attr-defined]
     own._closed = True
     own.join(10)
     assert not own._thread.is_alive()
