@@ -48,16 +48,16 @@ class Size:
     rates: tuple[float, ...] = (0.05, 0.15, 0.3, 0.5)
     d_model: int = 64
     """Of the models that are trained at each rate."""
-    steps: int = 160
+    steps: int = 140
     """At each rate."""
     ablation_rate: float = 0.3
     ablation_d_model: int = 128
-    ablation_steps: int = 380
+    ablation_steps: int = 330
     reaches: tuple[int, ...] = (0, 1, 2, 4, 8, 16, 62)
     """Tokens that are left on either side of a blank."""
     near: int = 4
     """What is farther away is far context."""
-    blanks: int = 1500
+    blanks: int = 1000
     judged_chapters: int = 30
 
 
