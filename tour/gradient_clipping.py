@@ -133,6 +133,8 @@ def draw_rates(figure: "Figure", size: Size, found: Found) -> None:
             shaded(axes, rates, list(zip(*heights, strict=True)), named(clip), style=style, color=color)
         axes.axhline(1.1 * start, color="0.5", linewidth=0.8)
         axes.set(xscale="log", title=NAMES[kind], xlabel="learning rate")
+        axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axes.minorticks_off()
     several[0].set_ylim(top=1.4 * start)  # of all, once the lowest is known
     several[0].set(ylabel="loss in the last fifth, nats a token")
     several[0].text(0.02, 0.98, "diverged", transform=several[0].transAxes, va="top", color="0.4")
