@@ -18,6 +18,8 @@ import layers
 from complexity import QUICK, exponents
 from layers import KERNEL, KINDS, WINDOW, Recurrent, Unrolled, longest_chain, steps_between
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("n", [5, 9, 20])
 def test_paths_are_as_long_as_the_paper_says(n: int) -> None:

@@ -18,6 +18,8 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 from model_flops import forward_flops, training_flops
 
+pytestmark = pytest.mark.slow
+
 PLAIN = TransformerConfig(
     vocab_size=29,
     d_model=16,

@@ -11,6 +11,8 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 from side_by_side import Contender, contest, quartiles, ratio  # noqa: E402  (found by the line above)
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import sys
 sys.path.append({place!r})

@@ -18,6 +18,8 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import table3
 from table3 import QUICK, ROWS, SHAPE, Figure, Settings, changes, recipe_of, with_seeds
 
+pytestmark = pytest.mark.slow
+
 WORDS = [f"{a}{b}{c}" for a in "bdgk" for b in "aeiou" for c in "lmnr"]
 DICTIONARY = "".join(f"{word} {' '.join(word.upper())}\n" for word in WORDS)
 

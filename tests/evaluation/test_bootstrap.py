@@ -6,6 +6,7 @@ import pytest
 from headway.evaluation.bootstrap import interval, p_value
 
 
+@pytest.mark.slow
 def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     draw = np.random.default_rng(1)
     held = 0

@@ -83,6 +83,7 @@ def test_an_example_without_reference_is_refused() -> None:
         exact_match(["a", "b"], [["a"]])
 
 
+@pytest.mark.slow
 def test_ten_thousand_words_take_no_time() -> None:
     draw = np.random.default_rng(0)
     outputs, references = (

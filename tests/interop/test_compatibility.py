@@ -63,6 +63,7 @@ def test_a_target_that_holds_another_architecture_says_so() -> None:
         refuse("gguf", PAPER)
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_table_says() -> None:
     page = (ROOT / "docs" / "interop.md").read_text("utf-8")
     assert page.endswith(matrix()), "write it anew with python -m headway.interop.matrix"

@@ -33,6 +33,8 @@ from headway.model.architectures import CausalLM, build
 from headway.model.backends import sdpa
 from headway.model.presets import preset_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def text() -> Text:

@@ -30,6 +30,8 @@ from tour.text import Text, bible, invented
 from headway.data.in_memory import InMemory
 from headway.text.tokenizer import TokenizerConfig, train_tokenizer
 
+pytestmark = pytest.mark.slow
+
 WORDS = {"one": {"a": 0, "b": 1}, "other": {"c": 2, "d": 3}}
 
 

@@ -28,6 +28,8 @@ from tour.letter_alignment import FARTHEST, SMOOTH, Spelling, align, count
 from tour.pronunciation import QUICK, Lesson, Words, batch_of, dictionary_of, lesson_of, model_of
 from tour.report import PAGES, Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lesson() -> Lesson:

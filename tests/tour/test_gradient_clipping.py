@@ -14,6 +14,8 @@ from tour.report import PAGES, Settings
 from headway.batch import Batch, Tokens
 from headway.model.architectures import Transformer
 
+pytestmark = pytest.mark.slow
+
 
 def batch() -> Batch:
     ids = torch.arange(24).reshape(4, 6) % 20

@@ -17,6 +17,8 @@ from headway.model.config import AttentionConfig, TransformerConfig
 from headway.text.special import OURS
 from headway.training.settings import OptimizerConfig, ScheduleConfig, StopConfig
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TransformerConfig(
     vocab_size=7,
     encoder_layers=0,

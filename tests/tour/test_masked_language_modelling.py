@@ -26,6 +26,8 @@ from headway.data.in_memory import InMemory
 from headway.model.architectures import build
 from headway.model.presets import preset_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def text() -> Text:

@@ -10,6 +10,8 @@ import pytest
 import headway
 from tour import notebook
 
+pytestmark = pytest.mark.slow
+
 HELD: dict[str, Any] = json.loads(notebook.NOTEBOOK.read_text("utf-8"))
 CODE = [cell for cell in HELD["cells"] if cell["cell_type"] == "code"]
 

@@ -28,6 +28,8 @@ from tour.report import PAGES, Settings
 
 from headway.batch import NO_LABEL, Batch, Tokens
 
+pytestmark = pytest.mark.slow
+
 ROUNDING = 1e-12
 
 

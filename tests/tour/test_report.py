@@ -12,6 +12,8 @@ from headway.errors import UserError
 from tour import __main__ as program
 from tour import report
 
+pytestmark = pytest.mark.slow
+
 PAGE = """# A page
 
 <!-- table: shares -->

@@ -29,6 +29,8 @@ from tour.self_attention import (
 )
 from tour.text import Text, bible
 
+pytestmark = pytest.mark.slow
+
 PAGE = (PAGES / "self-attention.md").read_text("utf-8")
 WORDS = ("small", "cats", "chase", "mice")
 

@@ -29,6 +29,8 @@ from tour.why_transformers import (
 from headway.batch import NO_LABEL, Tokens
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 
+pytestmark = pytest.mark.slow
+
 TASK = Task(fillers=3, keys=12, values=4, every=4)
 CONFIG = TransformerConfig(
     vocab_size=TASK.vocab_size,
