@@ -47,6 +47,10 @@ from headway.verification import subject
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+RUN = [
+    pytest.param(page, marks=pytest.mark.slow if page.name == "notebook.md" else ())  # it trains for a while
+    for page in PAGES
+]
 
 NOT_RUN = {
     "make": "installs or trains for minutes; the target must exist",
@@ -299,7 +303,7 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT).with_suffix(""))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_what_a_page_says_runs(page: Path, here: Path) -> None:
     reader, blocks = Reader(), blocks_of(page)
     for block, after in itertools.zip_longest(blocks, blocks[1:]):
