@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from machine import machine
 from matrix_peak import has_matrix_units
-from publish import publish, where
+from publish import parsed, parser_of, publish, where
 from side_by_side import Contender, contest, quartiles, ratio, serve, shown
 from works import QUICK, SHAPES, pairs, workplace
 
@@ -335,21 +335,13 @@ def lines_of(found: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__, 0)
     parser.add_argument("--model", type=Path, help="a model or run folder of an encoder-decoder")
-    parser.add_argument("--data", type=Path, help="a folder with text")
-    parser.add_argument("--rounds", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="a smoke run of a tiny model; needs --out")
-    parser.add_argument("--out", type=Path, help="a folder for the figures, which go into no page then")
     parser.add_argument("--contender", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parsed(parser)
     if options.contender:
         run_contender(options.contender[0], Path(options.contender[1]))
         return
-    if options.quick and not options.out:
-        parser.error("--quick needs --out: its figures say nothing")
     options.rounds = options.rounds or (2 if options.quick else ROUNDS)
     with workplace(None) as folder:
         found = measure(options, folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import machine
-from publish import publish, where
+from publish import parsed, parser_of, publish, where
 from side_by_side import Contender, contest, quartiles, ratio, serve, shown
 from works import pairs, workplace
 
@@ -107,20 +107,12 @@ def lines_of(found: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="a folder with text")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--quick", action="store_true", help="a smoke run; needs --out")
-    parser.add_argument("--out", type=Path, help="a folder for the figures, which go into no page then")
+    parser = parser_of(__doc__, ROUNDS)
     parser.add_argument("--contender", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parsed(parser)
     if options.contender:
         run_contender(options.contender[0], Path(options.contender[1]))
         return
-    if options.quick and not options.out:
-        parser.error("--quick needs --out: its figures say nothing")
     with workplace(None) as folder:
         found = measure(options.data, folder, 2 if options.quick else options.rounds, quick=options.quick)
     lines = lines_of(found)

@@ -6,7 +6,6 @@ compared, so that what else the machine does matters little. Figures go to
 benchmarks/results/decoding-levers.json and .md, and into docs/speed.md.
 """
 
-import argparse
 import copy
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from unittest.mock import patch
 
 import torch
 from machine import machine
-from publish import publish, where
+from publish import parsed, parser_of, publish, where
 from side_by_side import ratio, shown
 from torch import Tensor
 from works import pairs, workplace
@@ -155,14 +154,8 @@ def lines_of(found: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="a folder with text")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--quick", action="store_true", help="a smoke run of a tiny model; needs --out")
-    parser.add_argument("--out", type=Path, help="a folder for the figures, which go into no page then")
-    options = parser.parse_args()
-    if options.quick and not options.out:
-        parser.error("--quick needs --out: its figures say nothing")
+    parser = parser_of(__doc__, ROUNDS)
+    options = parsed(parser)
     with workplace(None) as folder:
         rounds = 2 if options.quick else options.rounds
         found = measure(options.data, folder, rounds, quick=options.quick)

@@ -5,7 +5,6 @@ format: Headway, `transformers`, CTranslate2. Without MODEL the weights are rand
 `small`. Figures go to benchmarks/results/loading.json and .md, and into docs/speed.md.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import machine
-from publish import publish, where
+from publish import parsed, parser_of, publish, where
 from side_by_side import quartiles, ratio, shown
 from works import pairs, workplace
 
@@ -79,15 +78,9 @@ def lines_of(found: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__, ROUNDS)
     parser.add_argument("--model", type=Path, help="a model or run folder of an encoder-decoder")
-    parser.add_argument("--data", type=Path, help="a folder with text")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--quick", action="store_true", help="a smoke run of a tiny model; needs --out")
-    parser.add_argument("--out", type=Path, help="a folder for the figures, which go into no page then")
-    options = parser.parse_args()
-    if options.quick and not options.out:
-        parser.error("--quick needs --out: its figures say nothing")
+    options = parsed(parser)
     with workplace(None) as folder:
         lines = pairs(options.data, folder)
         bundle = bundle_of(options.model, lines, quick=options.quick)

@@ -1,5 +1,6 @@
-"""Where figures go: JSON and a table in results/, and the same table in the page on speed."""
+"""How measures are asked for, and where their figures go: results/, and a table in the page on speed."""
 
+import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,26 @@ from marks import put
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
+
+
+def parser_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """What all measures are asked: which text, how often, and whether it is only tried out."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="a folder with text")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--quick", action="store_true", help="a smoke run at tiny sizes; needs --out")
+    parser.add_argument("--out", type=Path, help="a folder for the figures, which go into no page then")
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """What was typed; figures of a smoke run need a place of their own."""
+    options = parser.parse_args()
+    if options.quick and not options.out:
+        parser.error("--quick needs --out: its figures say nothing")
+    return options
 
 
 def publish(

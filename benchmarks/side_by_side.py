@@ -19,12 +19,6 @@ from typing import IO, Any
 
 SETTLE = 0.3
 """Seconds between two windows: threads of the one before have gone to sleep."""
-KEEPS_MEMORY = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(2**62),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
-"""What tells the C library to keep freed memory, as Headway tells it in training (`headway.runtime`)."""
 
 Window = dict[str, Any]
 

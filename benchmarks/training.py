@@ -20,8 +20,8 @@ from chars import chars
 from machine import machine
 from matrix_peak import has_matrix_units, matrix_peak
 from model_flops import training_flops
-from publish import publish, where
-from side_by_side import KEEPS_MEMORY, Contender, Post, contest, quartiles, ratio, rounded, shown
+from publish import parsed, parser_of, publish, where
+from side_by_side import Contender, Post, contest, quartiles, ratio, rounded, shown
 from works import (
     Work,
     batches_of,
@@ -32,7 +32,6 @@ from works import (
     write_work,
 )
 
-from headway import trainer
 from headway.batch import NO_LABEL, Batch
 from headway.data.loader import Loader
 from headway.data.objectives import Objective
@@ -109,33 +108,23 @@ class TimedTrainer(Trainer):
         }
 
 
-def train_here(folder: Path, count: int, *, keeps_memory: bool) -> None:
+def train_here(folder: Path, count: int) -> None:
     """Headway's own contender."""
     post = Post()
-    if not keeps_memory:
-        trainer.keep_freed_memory = lambda: None
     with suppress(OverError):
         TimedTrainer(read_work(folder), count, post).run()
 
 
 def contenders(name: str, folder: Path, count: int, python: str) -> list[Contender]:
-    def ours(*more: str) -> list[str]:
-        return [sys.executable, __file__, name, "--contender", str(folder), "--window", str(count), *more]
-
     def peer(kind: str) -> list[str]:
         return [python, str(PEERS), kind, str(folder), str(count)]
 
-    found = [Contender(OURS, ours()), Contender(f"{OURS}, the C library's memory", ours("--as-it-is"))]
+    ours = [sys.executable, __file__, name, "--contender", str(folder), "--window", str(count)]
     kind = "bert" if name == "masked" else "marian"
     title = {"marian": "MarianMTModel", "bert": "BertForMaskedLM"}[kind]
-    found.append(Contender(title, peer(kind)))
-    found.append(Contender(f"{title}, Headway's memory", peer(kind), KEEPS_MEMORY))
+    found = [Contender(OURS, ours), Contender(title, peer(kind))]
     if has_matrix_units():
-        bf16 = {"PEER_BF16": "1"}
-        found.append(Contender(f"{title}, bf16, eager", peer(kind), bf16))
-        found.append(
-            Contender(f"{title}, bf16, eager, Headway's memory", peer(kind), {**bf16, **KEEPS_MEMORY})
-        )
+        found.append(Contender(f"{title}, bf16, eager", peer(kind), {"PEER_BF16": "1"}))
     if name != "masked":
         found.append(Contender("torch.nn.Transformer", peer("torch.nn.Transformer")))
     return found
@@ -237,25 +226,16 @@ def lines_of(found: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__, 0)
     parser.add_argument("work", choices=[*WINDOWS, "chars"])
-    parser.add_argument("--data", type=Path, help="a folder with text")
-    parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--window", type=int, default=0, help="batches of a window")
-    parser.add_argument("--quick", action="store_true", help="a smoke run of tiny models; needs --out")
-    parser.add_argument("--out", type=Path, help="a folder for the figures, which go into no page then")
     parser.add_argument("--work-folder", type=Path, help="where text and batches are kept; default: nowhere")
     parser.add_argument("--python", help="the Python of another environment, for the peers")
     parser.add_argument("--contender", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--as-it-is", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parsed(parser)
     if options.contender:
-        train_here(options.contender, options.window, keeps_memory=not options.as_it_is)
+        train_here(options.contender, options.window)
         return
-    if options.quick and not options.out:
-        parser.error("--quick needs --out: its figures say nothing")
     with workplace(options.work_folder) as folder:
         if options.work == "chars":
             options.rounds = options.rounds or (1 if options.quick else 2)

@@ -1,12 +1,11 @@
-"""What is chosen for the machine is measured once, and freed memory is kept where it can be."""
+"""What is chosen for the machine is measured once."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from headway import runtime
-from headway.runtime import keep_freed_memory, measured_once
+from headway.runtime import measured_once
 
 
 def test_a_measurement_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,21 +29,3 @@ def test_without_a_place_to_keep_it_it_is_measured(tmp_path: Path, monkeypatch: 
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HEADWAY_CACHE", str(tmp_path / "file" / "below"))
     assert measured_once("one", lambda: 3.0) == 3.0
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a setting of glibc")
-def test_freed_memory_is_used_again() -> None:
-    """Pages that the system clears are counted: those of a large block only the first time."""
-    import resource
-
-    keep_freed_memory()
-    size = 2**26
-
-    def faults() -> int:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        block = bytearray(size)
-        block[::4096] = b"\1" * (size // 4096)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-    faults()
-    assert faults() < size / 4096 / 10

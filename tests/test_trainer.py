@@ -140,6 +140,25 @@ def test_what_is_fast_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert (run.model / "model.safetensors").read_bytes() == weights, "bit for bit in bfloat16 too"
 
 
+def test_layers_are_computed_as_the_recipe_says(
+    tmp_path: Path, whole: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    really, use = trainer.recompute_layers, trainer.use_kernel
+    monkeypatch.setattr(trainer, "recompute_layers", lambda m: asked.append("recompute") or really(m))
+    monkeypatch.setattr(trainer, "use_kernel", lambda m, kernel: asked.append(kernel) or use(m, kernel))
+    settings = ["runtime.recompute=true", "runtime.attention=sdpa"]
+    run = train_tiny(KIND, tmp_path, 15, *SHORT, *settings).folder
+    assert asked == ["recompute", "sdpa"]
+    weights = "model.safetensors"
+    assert (run.model / weights).read_bytes() == (whole.model / weights).read_bytes(), "to the last bit"
+    matmul = train_tiny(KIND, tmp_path / "matmul", 15, *SHORT, "runtime.attention=matmul").folder
+    assert asked[-1] == "matmul"
+    ours, theirs = (load_file(each.model / weights) for each in (matmul, whole))
+    for name, tensor in theirs.items():
+        torch.testing.assert_close(ours[name], tensor, rtol=0.01, atol=1e-3)
+
+
 def test_a_run_that_diverged_leaves_the_batch_and_the_last_good_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

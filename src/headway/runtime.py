@@ -1,13 +1,11 @@
 """Where and how numbers are computed: the device, and the precision that is fast on it."""
 
-import ctypes
 import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,22 +78,6 @@ def cache_folder() -> Path:
         return Path(folder)
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "headway"
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep what is freed, where it is glibc; elsewhere nothing is done.
-
-    Else large tensors are given back to the system and asked for anew, step by step, and it clears every
-    page of them each time.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    trim_threshold, top_pad, mmap_max = -1, -2, -4  # <malloc.h>
-    with suppress(OSError, AttributeError):  # another C library
-        set_option = ctypes.CDLL(None).mallopt
-        set_option(mmap_max, 0)  # what is mapped by itself is given back by itself
-        set_option(trim_threshold, -1)
-        set_option(top_pad, 2**26)
 
 
 def measured_once(name: str, measure: Callable[[], float]) -> float:

@@ -28,7 +28,7 @@ from headway.model.architectures import Transformer, build
 from headway.model_card import model_card
 from headway.recipe import Recipe, recipe_text
 from headway.run_folder import RunFolder
-from headway.runtime import Precision, autocast, choose_device, choose_precision, keep_freed_memory
+from headway.runtime import Precision, autocast, choose_device, choose_precision
 from headway.samples import held_out_samples
 from headway.sealed_folder import writing
 from headway.start_from import load_start
@@ -106,8 +106,6 @@ class Trainer:
 
         Raises DivergedError, with the batch beside the run, where too many steps were left out.
         """
-        if self.device.type == "cpu":
-            keep_freed_memory()
         self._begin_or_restore()
         counters = self.state.counters
         plan = Plan(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from headway.batch import NO_LABEL, Batch
 from headway.model.architectures import Transformer
 
-LOGITS_AT_ONCE = {"cpu": 2**22, "cuda": 2**27}
+LOGITS_AT_ONCE = {"cpu": 2**22, "mps": 2**22, "cuda": 2**27}
 """What is computed together: about what a processor's caches hold; on a GPU, what keeps it busy."""
 
 
@@ -65,7 +65,7 @@ class ProjectedLoss(torch.autograd.Function):
         total, correct = states.new_zeros((), dtype=exact), labels.new_zeros(())
         learns = any(ctx.needs_input_grad)
         of_states, of_head = [], [torch.zeros_like(parameter) for parameter in head]
-        rows = max(1, LOGITS_AT_ONCE.get(states.device.type, 2**22) // model.config.vocab_size)
+        rows = max(1, LOGITS_AT_ONCE[states.device.type] // model.config.vocab_size)
         for some, right in zip(states.split(rows), labels.split(rows), strict=True):
             some = some.detach().requires_grad_(learns)
             with torch.set_grad_enabled(learns):
