@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from headway.model.config import TransformerConfig
+from headway.model.dropout import Dropout
 from headway.model.norm import build_norm
 from headway.model.positions import Positions, added_positions
 
@@ -19,7 +20,7 @@ class Embedding(nn.Module):
         self.tokens = nn.Embedding(vocab_size, config.d_model)
         self.positions = added_positions(config.positions, config.d_model)
         self.norm = build_norm(config) if config.norm.embedding else nn.Identity()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.scale = math.sqrt(config.d_model) if config.scale_embeddings else 1.0
 
     def forward(self, ids: Int[Tensor, "B T"], positions: Positions) -> Float[Tensor, "B T D"]:

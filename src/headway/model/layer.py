@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from headway.model.attention import Attention, KeyValues
 from headway.model.backends import Attend
 from headway.model.config import TransformerConfig
+from headway.model.dropout import Dropout
 from headway.model.feed_forward import FeedForward
 from headway.model.norm import build_norm
 from headway.model.positions import Rotation
@@ -23,7 +24,7 @@ class Residual(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.norm = build_norm(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.norm_first = config.norm.position == "pre"
 
     def forward(
