@@ -3,7 +3,8 @@
 Tiny runs of the three objectives, with dropout, masks, accumulation and averaged weights, are hurt, gone on
 with until they end, and compared with the run that was never hurt: model folder, metrics.jsonl but for
 times, samples.jsonl. Each kind of fault is tried N times, those that take long a tenth of that. Figures go to
-benchmarks/results/faults.json and faults.md; `--only WORD` tries kinds with that word, and writes nothing.
+benchmarks/results/faults.json and faults.md, each row as it ends, in place of an older one of its kind;
+`--only WORD` tries kinds with that word.
 """
 
 import argparse
@@ -18,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from machine import machine
 from trials import (
@@ -64,7 +64,7 @@ PLACES = {
     "in a step": ("headway.training.step:token_loss", 30),
     "in validation": ("headway.trainer:token_loss", 4),
     "while samples are made": ("headway.trainer:held_out_samples", 2),
-    "while a save is flushed": ("os:fsync", 60),
+    "while a save is flushed": ("os:fsync", 40),
     "while the model is judged and written": ("headway.trainer:save_bundle", 1),
 }
 """Where a signal arrives: at which call of which function, at most."""
@@ -287,7 +287,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
-    rows = []
+    survived = True
     place = Path(tempfile.mkdtemp(prefix="headway-faults-"))
     with Nursery() as nursery:
         ground = Ground(place, nursery, random.Random(arguments.seed))
@@ -300,30 +300,31 @@ def main() -> None:
             start = time.monotonic()
             found = [attempt(ground, kind, OBJECTIVES[i % 3]) for i in range(times)]
             lost = [each for each in found if each]
-            rows.append({"fault": kind, "tried": times, "survived": times - len(lost), "lost": len(lost)})
             print(f"{kind}: {len(lost)} of {times} lost, {time.monotonic() - start:.0f} s", file=sys.stderr)
             for each in lost:
                 print(f"    {each}", file=sys.stderr)
-    write(rows, arguments)
-    if any(row["lost"] for row in rows):
+            row = {"tried": times, "survived": times - len(lost), "lost": len(lost), "seed": arguments.seed}
+            write(kind, row)
+            survived = survived and not lost
+    if not survived:
         sys.exit(f"what was lost lies in {place}")
     shutil.rmtree(place)
 
 
-def write(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
-    """The table, unless only some kinds were asked for."""
-    command = f"python benchmarks/faults.py --times {arguments.times} --seed {arguments.seed}"
+def write(kind: str, row: dict[str, int]) -> None:
+    """Put a row in place of an older one, and make the table anew."""
+    file = RESULTS / "faults.json"
+    before = json.loads(file.read_text("utf-8"))["rows"] if file.exists() else {}
+    rows = {each: {**before, kind: row}[each] for each in KINDS if each in {**before, kind: row}}
     where = machine()
-    lines = ["# Faults put into runs", "", f"Made by `{command}`.", "", "| fault | tried | survived | lost |"]
-    lines += ["| --- | ---: | ---: | ---: |"]
-    lines += [f"| {' | '.join(str(value) for value in row.values())} |" for row in rows]
+    lines = ["# Faults put into runs", "", "Made by `python benchmarks/faults.py --times N --seed S`.", ""]
+    lines += ["| fault | tried | survived | lost | seed |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines += [
+        f"| {' | '.join([each, *(str(value) for value in found.values())])} |" for each, found in rows.items()
+    ]
     lines += ["", f"Machine: {where['processor']}, {where['cores']} cores, torch {where['torch']}.", ""]
-    print("\n".join(lines))
-    if arguments.only:
-        return
     RESULTS.mkdir(exist_ok=True)
-    content = {"command": command, "rows": rows, "machine": where}
-    (RESULTS / "faults.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    file.write_text(json.dumps({"rows": rows, "machine": where}, indent=1) + "\n", "utf-8")
     (RESULTS / "faults.md").write_text("\n".join(lines), "utf-8")
 
 

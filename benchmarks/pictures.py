@@ -118,7 +118,7 @@ def take(browser: Browser, address: str, model: str, picture: Picture) -> bytes:
 def write(page: Page) -> None:
     """Have a continuation written, shaded token by token."""
     page.click("#continue")
-    page.wait_for_selector("#output button.token", timeout=60_000)
+    page.wait_for_selector("#continue:not([hidden])", timeout=60_000)
 
 
 def small(picture: bytes) -> bytes:

@@ -1,9 +1,13 @@
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import headway
+from headway import api
+from headway.decoding.processes import Lines, Work
 from headway.errors import FolderError, RecipeError, UserError
 from tests.tiny import train_tiny
 
@@ -91,3 +95,58 @@ def test_devices_have_names(tiny_runs: Runs) -> None:
     for name in ("gpu", "cuda:0"):
         with pytest.raises(UserError, match="choose from auto, cpu, cuda, mps"):
             headway.load(tiny_runs["pairs"], device=name)
+
+
+def test_texts_one_after_the_other_in_bounded_memory(
+    tiny_runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = headway.load(tiny_runs["pairs"])
+    monkeypatch.setattr(api, "PART", 2)
+    read: list[str] = []
+
+    def texts() -> Iterator[str]:
+        for text in ["bal", "dem", "gon", "kur", "bil"]:
+            read.append(text)
+            yield text
+
+    answers = model.predict_each(texts())
+    assert next(answers) == model.predict("bal")
+    assert read == ["bal", "dem"]
+    assert [next(answers) for _ in range(4)] == model.predict(["dem", "gon", "kur", "bil"])
+
+
+def test_processes_are_started_where_they_repay_it(tiny_runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = headway.load(tiny_runs["pairs"]).with_search({"beams": 2})
+    asked: list[int] = []
+
+    def in_processes(open_work: Callable[[], Work], parts: Iterable[Lines], count: int) -> Iterator[Lines]:
+        asked.append(count)
+        return map(open_work(), parts)
+
+    monkeypatch.setattr(api, "in_processes", in_processes)
+    monkeypatch.setattr(api, "PART", 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    few, many = ["bal", "dem"], ["bal", "dem", "gon", "kur", "bil"]
+    expected = model.predict(many)
+    parameters = sum(weight.numel() for weight in model.bundle.model.parameters())
+    assert list(model.predict_each(many, "auto")) == expected
+    assert asked == []
+    monkeypatch.setattr(api, "WORK_THAT_PAYS", parameters * 2 * 15)
+    assert list(model.predict_each(few, "auto")) == expected[:2]
+    assert asked == []
+    assert list(model.predict_each(many, "auto")) == expected
+    assert asked == [3]
+    assert list(model.predict_each(few, 2)) == expected[:2]
+    assert asked == [3, 2]
+    with pytest.raises(UserError, match="opened again"):
+        list(api.Pipeline(model.bundle).predict_each(few, 2))
+
+
+def test_eight_bits_say_nearly_the_same(tiny_runs: Runs) -> None:
+    plain, rough = (headway.load(tiny_runs["pairs"], precision=each) for each in ("float32", "int8"))
+    assert rough.predict(["bal", "dem"]) == plain.predict(["bal", "dem"])
+    [[[a]], [[b]]] = (model.hypotheses(["bal"]) for model in (plain, rough))
+    assert a.score != b.score
+    assert b.score == pytest.approx(a.score, abs=0.2)
+    with pytest.raises(UserError, match="did you mean 'int8'"):
+        headway.load(tiny_runs["pairs"], precision="int4")

@@ -148,6 +148,7 @@ SETTINGS = [
     "schedule.warmup=5",
     "stop.minutes=0",
     "training.samples=2",
+    "training.checks=false",
     "runtime.precision=float32",
 ]
 
@@ -188,7 +189,7 @@ def start_tiny(recipe: Recipe, folder: Path, say: Say, *more: Any, **also: Any) 
         recipe,
         model=model if recipe.start_from is None else recipe.model,
         stop=StopConfig(steps=1),
-        training=replace(recipe.training, samples=0),
+        training=replace(recipe.training, samples=0, checks=False),
         search=replace(recipe.search, max_length=4),
         runtime=replace(recipe.runtime, precision="float32"),
     )

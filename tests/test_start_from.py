@@ -65,6 +65,16 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("name", ["there/config.json", "model.gguf"])
+def test_another_program_s_model_is_to_be_imported_first(name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("{}", "utf-8")
+    place = file if file.suffix == ".gguf" else file.parent
+    with pytest.raises(FolderError, match=f"imported first: headway import {place}"):
+        read_start(place)
+
+
 def test_it_begins_with_the_weights_and_keeps_shape_and_vocabulary(
     tiny_runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -204,7 +214,7 @@ def test_on_the_command_line(tiny_runs: dict[str, Path], tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     assert "starting from" in done.stderr
-    assert "the learning rate is 0.0001" in done.stderr
+    assert "optimizer.rate = 0.0001" in done.stderr
     again = headway("train", tmp_path / "run" / "recipe.toml", "--out", tmp_path / "again")
     assert again.returncode == 0, again.stderr
     refused = headway("train", data, "--from", tiny_runs["causal"], "model.d_ff=7")

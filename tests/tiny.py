@@ -12,6 +12,7 @@ SMALL = [
     "training.validate_every=20",
     "training.save_every=20",
     "training.samples=2",
+    "training.checks=false",
     "schedule.kind=constant",
     "schedule.warmup=5",
     "optimizer.rate=0.01",

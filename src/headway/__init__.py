@@ -4,19 +4,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headway.api import Pipeline, load
+    from headway.diagnosis.examination import examine
     from headway.errors import UserError
     from headway.exchange import export, import_model
-    from headway.launch import train
+    from headway.launch import check, plan, train
     from headway.verification.verify import verify
 
-__all__ = ["Pipeline", "UserError", "export", "import_model", "load", "train", "verify"]
+__all__ = [
+    "Pipeline",
+    "UserError",
+    "check",
+    "examine",
+    "export",
+    "import_model",
+    "load",
+    "plan",
+    "train",
+    "verify",
+]
 
 _HOMES = {
     "Pipeline": "headway.api",
     "load": "headway.api",
     "UserError": "headway.errors",
+    "check": "headway.launch",
+    "examine": "headway.diagnosis.examination",
     "export": "headway.exchange",
     "import_model": "headway.exchange",
+    "plan": "headway.launch",
     "train": "headway.launch",
     "verify": "headway.verification.verify",
 }

@@ -1,11 +1,14 @@
 """A trained model in Python: `headway.load(folder)` gives a Pipeline that takes and gives text."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +21,8 @@ from headway.decoding.ensemble import ensemble_of
 from headway.decoding.fill_mask import Filled, Filler
 from headway.decoding.generator import Generator
 from headway.decoding.hypothesis import Hypothesis
-from headway.decoding.layout import lay_out_for_few_rows
+from headway.decoding.layout import preparation
+from headway.decoding.processes import MOST, PART, Work, in_processes
 from headway.decoding.score import Score, Scorer
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import pad_encoder
@@ -31,6 +35,9 @@ from headway.model.config import Architecture
 from headway.run_folder import model_folder
 from headway.runtime import choose_device
 
+WORK_THAT_PAYS = 10**12
+"""Parameters times rows times characters from which on it pays to start processes, which takes seconds."""
+
 
 class Pipeline:
     """One model, or an ensemble of several, ready to use: what it does follows from how it was trained."""
@@ -39,6 +46,8 @@ class Pipeline:
         self.bundle = bundles[0]
         self.ensemble = ensemble_of(bundles)
         self.search = from_table(SearchConfig, self.bundle.meta.search)
+        self.open_again: Callable[[], Pipeline] | None = None
+        """How other processes open the same models; None where they cannot."""
 
     def __repr__(self) -> str:
         device, several = self.ensemble.device.type, len(self.ensemble.models)
@@ -74,6 +83,49 @@ class Pipeline:
         else:
             found = [hypotheses[0].text for hypotheses in self.hypotheses(several)]
         return found[0] if isinstance(texts, str) else found
+
+    def predict_each(self, texts: Iterable[str], processes: int | Literal["auto"] = 1) -> Iterator[str]:
+        """The output for each of any number of texts, in their order, without holding them all.
+
+        Several `processes` share the work of a model on the CPU, and its threads; `auto` starts them where
+        the texts are many enough. They start this program's main module anew, so a script that asks for them
+        does its work under `if __name__ == "__main__":`.
+        """
+        return chain.from_iterable(self.in_parts(texts, Pipeline.predict, processes))
+
+    def in_parts(
+        self, texts: Iterable[str], answer: "Answer", processes: int | Literal["auto"] = 1
+    ) -> Iterator[list[str]]:
+        """As `predict_each`, part by part, and by any `answer` that pickle can name."""
+        source = iter(texts)
+        if processes == "auto":
+            ahead = list(islice(source, 2 * PART * min(torch.get_num_threads(), MOST)))
+            processes, source = self._processes_that_pay(ahead), chain(ahead, source)
+        elif processes > 1 and (problem := self._alone_because()):
+            raise UserError(f"{processes} processes: {problem}")
+        parts = iter(lambda: list(islice(source, PART)), [])
+        if processes == 1:
+            return map(partial(answer, self), parts)
+        assert self.open_again is not None, "as _alone_because said"
+        threads = max(1, torch.get_num_threads() // processes)
+        return in_processes(
+            partial(_open_work, self.open_again, self.search, answer, threads), parts, processes
+        )
+
+    def _alone_because(self) -> str:
+        """Why one process must do all the work; nothing if several can."""
+        if self.ensemble.device.type != "cpu":
+            return f"they share the cores of a processor, and this model is on {self.ensemble.device.type}"
+        return "" if self.open_again else "only models that `headway.load` opened can be opened again"
+
+    def _processes_that_pay(self, ahead: Sequence[str]) -> int:
+        """One for each thread and part of the text read ahead, if together they repay their start."""
+        parameters = sum(weight.numel() for model in self.ensemble.models for weight in model.parameters())
+        copies = self.search.beams if self.search.method == "beam" else self.search.n_best
+        work = parameters * copies * sum(map(len, ahead))
+        if work < WORK_THAT_PAYS or self._alone_because():
+            return 1
+        return min(torch.get_num_threads(), MOST, math.ceil(len(ahead) / PART))
 
     def hypotheses(
         self, texts: Sequence[str], prefixes: Sequence[str] | None = None
@@ -190,6 +242,21 @@ class Pipeline:
         ]
 
 
+Answer = Callable[[Pipeline, list[str]], list[str]]
+"""Makes lines of texts."""
+
+
+def _open_work(
+    open_again: Callable[[], Pipeline], search: SearchConfig, answer: Answer, threads: int
+) -> Work:
+    """A worker's own model, and what is done with it."""
+    os.environ["RAYON_NUM_THREADS"] = str(threads)  # of the tokenizer
+    torch.set_num_threads(threads)
+    pipeline = open_again()
+    pipeline.search = search
+    return partial(answer, pipeline)
+
+
 def _refuse_output(output: str | None) -> None:
     if output is not None:
         raise UserError("only an encoder-decoder's output is apart from what it reads")
@@ -207,15 +274,20 @@ def refuse_search(keys: Iterable[str]) -> None:
             raise UserError(f"{key}: has no effect, for nothing is searched for here; leave it out")
 
 
-def load(*folders: str | Path, device: str = "auto") -> Pipeline:
+def load(*folders: str | Path, device: str = "auto", precision: str = "float32") -> Pipeline:
     """The model in a model or run folder, ready to use; several of one vocabulary become an ensemble.
 
-    Raises FolderError, naming the file and what was expected, for a damaged or foreign folder.
+    `precision` is `float32`, or `int8` on a CPU: faster, and a little less exact. Raises FolderError, naming
+    the file and what was expected, for a damaged or foreign folder.
     """
     if not folders:
         raise UserError("name the folder of a model")
     where = choose_device(device)
+    prepare = preparation(precision, where)
     bundles = [load_bundle(model_folder(Path(folder)), where) for folder in folders]
     for bundle in bundles:
-        lay_out_for_few_rows(bundle.model)
-    return Pipeline(*bundles)
+        prepare(bundle.model)
+    pipeline = Pipeline(*bundles)
+    again = partial(load, device=device, precision=precision)
+    pipeline.open_again = partial(again, *(Path(folder).resolve() for folder in folders))
+    return pipeline

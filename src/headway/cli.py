@@ -7,11 +7,13 @@ from typer.core import TyperGroup
 
 from headway.commands import (
     attend,
+    check,
     demo,
     evaluate,
     export,
     import_model,
     inspect,
+    plan,
     predict,
     serve,
     train,
@@ -38,6 +40,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("plan")(plan.plan)
+app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from headway.api import Pipeline
@@ -11,13 +12,16 @@ from headway.errors import DataError, FolderError, UserError
 from headway.interop.exporters import export_bundle
 from headway.interop.foreign_models import read_foreign
 from headway.interop.place import refuse_taken
-from headway.interop.proof import Proof, Texts, generated_texts, prove
+from headway.interop.proof import REPORTED, Proof, Texts, generated_texts, prove
 from headway.run_folder import RunFolder, model_folder
 
 Say = Callable[[str], None]
 
 LINES = 256
 """Lines that a proof chooses from."""
+
+TOLD_LINES = 8
+"""Lines of a comparison that nothing depends on: each is continued token by token by both programs."""
 
 
 def export(
@@ -56,6 +60,7 @@ def import_model(folder: Path | str, out: Path | str, say: Say = lambda _: None)
     A folder of `transformers`, or a GGUF file. Raises FolderError naming the file, tensor or setting that is
     wrong or that no model here can hold; then nothing is written. What `transformers`, where it is installed,
     computes on the same text is compared and told to `say`, a line at a time; other numbers are refused.
+    How near llama.cpp comes on a GGUF file is only told: beside packed weights it packs what they meet, too.
     """
     folder, out = Path(folder), Path(out)
     refuse_taken(out)
@@ -130,9 +135,9 @@ def _given(text: Path | str | Sequence[str]) -> Texts:
 
 
 def _compared(bundle: Bundle, folder: Path) -> list[str]:
-    """What `transformers` makes of the same folder and text, a line each, or why it was not asked."""
+    """What the program that it is from makes of the same text, a line each, or why it was not asked."""
     if folder.is_file():
-        return []
+        return _reported(bundle, folder)
     from headway.interop.transformers_model import TransformersModel
 
     try:
@@ -143,6 +148,16 @@ def _compared(bundle: Bundle, folder: Path) -> list[str]:
     if not proof.difference <= proof.demand.difference:
         raise FolderError(f"{folder}: computes other numbers there than here: {'; '.join(proof.failures)}")
     return proof.lines()
+
+
+def _reported(bundle: Bundle, file: Path) -> list[str]:
+    from headway.interop.llama_cpp import opened
+
+    other = opened(bundle, file)
+    if other is None:
+        return ["not compared: llama-cpp-python is not installed"]
+    texts = generated_texts(bundle)
+    return prove(bundle, other, replace(texts, lines=texts.lines[:TOLD_LINES]), REPORTED).lines()
 
 
 def _card(bundle: Bundle, folder: Path, out: Path, compared: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """A model's figures on data it was not trained on, with baselines beside it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,10 +18,11 @@ from headway.data.objectives import MaskedObjective
 from headway.decoding.score import Score
 from headway.errors import UserError
 from headway.evaluation.baselines import compressed_bits_per_byte, copied_sources
-from headway.evaluation.bootstrap import p_value
+from headway.evaluation.bootstrap import Difference, paired_difference
 from headway.evaluation.exact import (
     compare_edit_error_rate,
     compare_exact_match,
+    compare_wrong_outputs,
     edit_error_rate,
     exact_match,
     wrong_outputs,
@@ -67,14 +69,19 @@ def judge(pipeline: Pipeline, data: DataConfig, other: Pipeline | None = None) -
     return Judged(judge_texts(pipelines, [record.target for record in records]))
 
 
-def _judge_pairs(pipeline: Pipeline, records: Sequence[Record], other: Pipeline | None) -> Judged:
+def right_answers(records: Sequence[Record]) -> tuple[list[str], list[list[str]]]:
+    """Each different source, and beside it all targets that stand with it."""
     right: dict[str, list[str]] = {}
     for record in records:
-        assert record.source is not None
+        assert record.source is not None, "pairs have sources"
         targets = right.setdefault(record.source, [])
         if record.target not in targets:
             targets.append(record.target)
-    sources, references = list(right), list(right.values())
+    return list(right), list(right.values())
+
+
+def _judge_pairs(pipeline: Pipeline, records: Sequence[Record], other: Pipeline | None) -> Judged:
+    sources, references = right_answers(records)
     outputs: list[str] = pipeline.predict(sources)
     systems = {"model": outputs, "copy the source": copied_sources(sources)}
     if commonest := pipeline.bundle.meta.commonest_target:
@@ -112,7 +119,11 @@ def _compare(
     if kind not in OF_SYMBOLS:
         return [*compare_translations(first, second, references), exact]
     unit: Any = "words" if kind == "symbols" else "characters"
-    return [compare_edit_error_rate(first, second, references, unit, "symbol error rate"), exact]
+    return [
+        compare_wrong_outputs(first, second, references),
+        compare_edit_error_rate(first, second, references, unit, "symbol error rate"),
+        exact,
+    ]
 
 
 class Scored(NamedTuple):
@@ -141,11 +152,12 @@ def judge_causal(pipelines: Sequence[Pipeline], texts: Sequence[str]) -> Evaluat
     if len(scored) == 2:
         first, second = scored
         if _read_alike(pipelines):
-            p = p_value(first.log_probs, second.log_probs, first.tokens, second.tokens)
-            comparisons.append(_compared("perplexity", systems, p))
+            costs = (-first.log_probs, -second.log_probs, first.tokens, second.tokens)
+            comparisons.append(_compared("perplexity", systems, paired_difference(*costs, _exp)))
         if first.is_lossless and second.is_lossless:
-            p = p_value(first.log_probs, second.log_probs, sizes, sizes)
-            comparisons.append(_compared("bits per byte", systems, p))
+            one, other = (-each.log_probs / math.log(2) for each in scored)
+            found = paired_difference(one, other, sizes, sizes)
+            comparisons.append(_compared("bits per byte", systems, found))
         if not comparisons:
             raise UserError(
                 "the two models do not compare: their vocabularies differ and lose some of the text"
@@ -179,7 +191,8 @@ def judge_masked(pipelines: Sequence[Pipeline], texts: Sequence[str]) -> Evaluat
         systems["always the commonest token"] = [masked_accuracy(correct(guess), hidden)]
     comparisons = []
     if len(found) == 2:
-        comparisons.append(_compared("masked accuracy", systems, p_value(found[0], found[1], hidden, hidden)))
+        shares = paired_difference(found[0], found[1], hidden, hidden, lambda share: 100 * share)
+        comparisons.append(_compared("masked accuracy", systems, shares))
     return Evaluation(examples=len(texts), systems=systems, comparisons=comparisons)
 
 
@@ -193,6 +206,12 @@ def _scored(pipeline: Pipeline, texts: Sequence[str]) -> Scored:
         tokenizer.special.begin is not None
         and all(tokenizer.decode(score.ids) == text for score, text in zip(scores, texts, strict=True)),
     )
+
+
+def _exp(costs: Float[np.ndarray, "M"]) -> Float[np.ndarray, "M"]:
+    """Perplexities; those that no number can hold are infinite."""
+    with np.errstate(over="ignore"):
+        return np.exp(costs)
 
 
 def _causal_measures(scored: Scored, sizes: Int[np.ndarray, "N"]) -> list[Measure]:
@@ -236,6 +255,8 @@ def _read_alike(pipelines: Sequence[Pipeline]) -> bool:
     return len({pipeline.bundle.tokenizers.target.fingerprint for pipeline in pipelines}) == 1
 
 
-def _compared(name: str, systems: dict[str, list[Measure]], p: float) -> Comparison:
+def _compared(name: str, systems: dict[str, list[Measure]], found: Difference) -> Comparison:
     first, second = (next(m.value for m in systems[each] if m.name == name) for each in NAMES)
-    return Comparison(name=name, first=first, second=second, p_value=p)
+    return Comparison(
+        name=name, first=first, second=second, p_value=found.p_value, low=found.low, high=found.high
+    )

@@ -11,7 +11,7 @@ from rich.table import Table
 from headway.bundle import load_bundle
 from headway.config import apply_overrides, from_table
 from headway.errors import RecipeError
-from headway.interop.compatibility import verdicts
+from headway.interop.compatibility import Vocabulary, verdicts
 from headway.model.architectures import Transformer, build
 from headway.model.config import TransformerConfig
 from headway.model.presets import merged, preset
@@ -63,7 +63,7 @@ def of_recipe(name: str, overrides: Sequence[str]) -> Iterator[Table | str]:
     }
     yield _table("training", facts)
     yield _memory(memory_of(recipe))
-    yield _exports(recipe.model)
+    yield _exports(recipe.model, recipe.text.target)
 
 
 def of_preset(name: str, overrides: Sequence[str]) -> Iterator[Table | str]:
@@ -102,7 +102,7 @@ def of_model(folder: Path) -> Iterator[Table | str]:
         facts["longest target or row in training"] = f"{bundle.meta.longest_target:,} tokens"
     facts |= {f"held-out {name}": f"{value:.4g}" for name, value in bundle.meta.metrics.items()}
     yield _table("text and metrics", facts)
-    yield _exports(bundle.config)
+    yield _exports(bundle.config, target)
 
 
 WIDTH_OF_PAIRS = 32
@@ -151,12 +151,12 @@ def _parameters(model: Transformer) -> Table:
     return table
 
 
-def _exports(config: TransformerConfig) -> Table:
+def _exports(config: TransformerConfig, text: Vocabulary | None = None) -> Table:
     """Where the model can be exported, why not, and what would change that."""
     table = Table(title="exports", title_justify="left")
     for column in ("target", "possible", "as, or why not", "what to change"):
         table.add_column(column, overflow="fold")
-    for verdict in verdicts(config):
+    for verdict in verdicts(config, text):
         reasons = "; ".join(rule.reason for rule in verdict.broken)
         nearest = f"{verdict.holder} comes nearest, but {reasons}" if verdict.holder else reasons
         why = verdict.holder if verdict.possible else nearest

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -17,6 +18,7 @@ from headway.data.corpus import DataConfig
 from headway.data.prepare import Prepared, prepare, saved_tokenizers
 from headway.errors import FolderError, RecipeError, UserError
 from headway.model.config import TransformerConfig
+from headway.preflight.finding import Preflight
 from headway.recipe import Recipe, read_whole_recipe, recipe_text
 from headway.run_folder import RunFolder
 from headway.sealed_folder import settle, write_whole
@@ -81,6 +83,13 @@ def resume(folder: Path, say: Say, ranks: Ranks = ALONE) -> Outcome:
         raise FolderError(f"{folder}: is no run folder, since {run.recipe.name} is missing")
     with _alone_in(run, ranks):
         return _go_on(run, read_whole_recipe(run.recipe), say, ranks)
+
+
+def check(recipe: Recipe, say: Say) -> Preflight:
+    """What the checks before the first step of a run by the recipe find; nothing is trained or kept."""
+    recipe = replace(recipe, data=_with_paths(recipe.data, os.path.expanduser))
+    with TemporaryDirectory(prefix="headway-check-", ignore_cleanup_errors=True) as folder:
+        return _trainer(RunFolder(Path(folder)), recipe, say, ALONE).check()
 
 
 def _alone_in(run: RunFolder, ranks: Ranks) -> AbstractContextManager[None]:

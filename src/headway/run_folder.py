@@ -25,6 +25,16 @@ class RunFolder:
         return self.path / "recipe.toml"
 
     @property
+    def plan(self) -> Path:
+        """The recipe with the reasons of each choice, where it was planned."""
+        return self.path / "plan.toml"
+
+    @property
+    def preflight(self) -> Path:
+        """What the checks before the first step found."""
+        return self.path / "preflight.json"
+
+    @property
     def model(self) -> Path:
         return self.path / "model"
 
@@ -49,7 +59,8 @@ class RunFolder:
         """Whether anything is there but what a process leaves that was killed before it had a recipe."""
         if not self.path.exists():
             return False
-        ours = (LOCK, self.facts.name, f".{self.facts.name}.*.part", f".{self.recipe.name}.*.part")
+        written = (self.facts.name, self.plan.name, self.recipe.name)
+        ours = (LOCK, *written[:2], *(f".{name}.*.part" for name in written))
         return any(not any(path.match(one) for one in ours) for path in self.path.iterdir())
 
     @property
@@ -103,7 +114,8 @@ class RunFolder:
         """Remove what a run that trained nothing wrote into the folder."""
         for folder in (self.data, self.tokenizers, self.path / "tensorboard"):
             shutil.rmtree(folder, ignore_errors=True)
-        for file in ("recipe.toml", "run.json", "metrics.jsonl", "samples.jsonl"):
+        logs = ("metrics.jsonl", "samples.jsonl", "findings.jsonl")
+        for file in ("recipe.toml", "plan.toml", "preflight.json", "run.json", *logs):
             (self.path / file).unlink(missing_ok=True)
 
 
@@ -113,6 +125,15 @@ def free_folder(name: str, below: Path = Path("runs")) -> Path:
     while (folder := below / (name if taken == 1 else f"{name}-{taken}")).exists():
         taken += 1
     return folder
+
+
+def run_of(path: Path) -> RunFolder | None:
+    """The run that a path names: its folder, or the model folder inside it; None where there is no run."""
+    for folder in (path, path.absolute().parent):
+        run = RunFolder(folder)
+        if run.exists and (folder == path or run.model == path.absolute()):
+            return run
+    return None
 
 
 def model_folder(path: Path) -> Path:

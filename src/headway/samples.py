@@ -31,9 +31,12 @@ def _outputs(pipeline: Pipeline, held_out: TokenFile, chosen: list[int]) -> list
     source, target = pipeline.bundle.tokenizers
     assert source is not None
     sources = [source.decode(ids.tolist()) for i in chosen if (ids := held_out.source(i)) is not None]
-    found = pipeline.with_search(GREEDY).predict(sources)
+    found = [best for best, *_ in pipeline.with_search(GREEDY).hypotheses(sources)]
     references = [target.decode(held_out.ids(i).tolist()) for i in chosen]
-    return [Sample(*each) for each in zip(sources, references, found, strict=True)]
+    return [
+        Sample(source, reference, output.text, output.finished)
+        for source, reference, output in zip(sources, references, found, strict=True)
+    ]
 
 
 def _continuations(pipeline: Pipeline, held_out: TokenFile, chosen: list[int]) -> list[Sample]:

@@ -33,7 +33,13 @@ class Start:
 def read_start(folder: str | Path) -> Start:
     """The shape and vocabularies in a model or run folder. Raises FolderError."""
     place = model_folder(Path(folder).expanduser())
-    content, tokenizers = open_model_folder(place)
+    try:
+        content, tokenizers = open_model_folder(place)
+    except FolderError as error:
+        if place.exists() and not (place / "manifest.json").is_file():
+            more = f"; another program's model is imported first: headway import {place}"
+            raise FolderError(f"{error}{more}") from error
+        raise
     return Start(place, content.model, tokenizers)
 
 

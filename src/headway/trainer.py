@@ -23,14 +23,19 @@ from headway.data.loader import Loader
 from headway.data.objectives import CausalObjective, MaskedObjective, Objective, PairsObjective
 from headway.data.prepare import Prepared, save_tokenizers, saved_tokenizers
 from headway.data.token_file import TokenFile
+from headway.diagnosis.inside import look_inside
+from headway.diagnosis.watch import Watch, new_findings
 from headway.errors import FolderError, RecipeError
 from headway.model.architectures import Transformer, build
 from headway.model_card import model_card
+from headway.preflight.finding import Preflight
+from headway.preflight.preflight import preflight
+from headway.preflight.trial import Start
 from headway.recipe import Recipe, recipe_text
 from headway.run_folder import RunFolder
 from headway.runtime import Precision, autocast, choose_device, choose_precision
 from headway.samples import held_out_samples
-from headway.sealed_folder import writing
+from headway.sealed_folder import write_whole, writing
 from headway.start_from import load_start
 from headway.text.tokenizer import Tokenizers
 from headway.training.average import mean_of, set_weights, start_average
@@ -107,6 +112,8 @@ class Trainer:
         Raises DivergedError, with the batch beside the run, where too many steps were left out.
         """
         self._begin_or_restore()
+        if self.newest is None and self.recipe.training.checks:
+            self._pass_checks()
         counters = self.state.counters
         plan = Plan(
             training=self.recipe.training,
@@ -134,6 +141,25 @@ class Trainer:
             + (f", and {counters.skipped:,} steps were left out" if counters.skipped else "")
         )
         return counters.finished, metrics
+
+    def check(self) -> Preflight:
+        """What is to be said of text, held-out text and model before the first step; nothing is trained."""
+        self._begin_or_restore()
+        return self._look()
+
+    def _look(self) -> Preflight:
+        model = None if is_sharded(self.model) else self.model
+        batches = next(self.train_batches.epoch(0))
+        return preflight(Start(self.recipe, self.prepared, model, batches, self.precision, self.peak_rate))
+
+    def _pass_checks(self) -> None:
+        """Raises UserError for what makes training meaningless; the first process looks for all."""
+        found: Preflight = self.ranks.first_says(self._look() if self.ranks.is_first else None)
+        if self.ranks.is_first:
+            write_whole(self.folder.preflight, found.to_json())
+        for line in found.told():
+            self.say(line)
+        found.refuse_faults()
 
     @property
     def precision(self) -> Precision:
@@ -223,9 +249,14 @@ class Trainer:
         console = Console(stderr=True)
         if console.is_terminal:
             with LivePanel(console) as panel:
-                yield Reporters([*several, panel])
+                yield self._watched([*several, panel])
         else:
-            yield Reporters([*several, PlainLines()])
+            yield self._watched([*several, PlainLines()])
+
+    def _watched(self, several: list[Reporter]) -> Reporter:
+        """Reporters that are warned of signs of trouble in what they have written."""
+        told = Reporters(several)
+        return Reporters([told, Watch(self.folder.path, told)])
 
     def _validate(self, state: TrainState) -> Validation:
         batches = self._until_asked(self.held_out.ordered())
@@ -234,7 +265,8 @@ class Trainer:
             return Validation(metrics)
         pipeline = Pipeline(self._bundle(self.model, {}))
         samples = held_out_samples(pipeline, self.prepared.valid, self.recipe.training.samples)
-        return Validation(metrics, samples)
+        inside = look_inside(state, self.held_out.objective, self.prepared.valid, self.peak_rate)
+        return Validation(metrics, samples, inside)
 
     def _until_asked(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
@@ -289,6 +321,8 @@ class Trainer:
         self._check_place()
         with writing(self.folder.model):
             save_bundle(bundle, self.folder.model, card)
+        for finding in new_findings(self.folder.path, counters.step):
+            self.say(f"warning: {finding}")
         return metrics
 
 

@@ -62,13 +62,15 @@ def test_a_ratio_is_of_medians_and_tells_its_spread() -> None:
         "training.py chars",
         "decoding.py",
         "levers.py",
+        "training_levers.py",
         "encoding.py",
         "loading.py",
     ],
 )
 def test_each_command_runs_through(command: str, tmp_path: Path) -> None:
     script, *more = command.split()
-    name = "-".join([script.removesuffix(".py"), *more]).replace("levers", "decoding-levers")
+    name = "-".join([script.removesuffix(".py"), *more]).replace("_", "-")
+    name = "decoding-levers" if name == "levers" else name
     subprocess.run(
         [sys.executable, ROOT / "benchmarks" / script, *more, "--quick", "--out", tmp_path],
         check=True,

@@ -17,6 +17,29 @@ def test_a_model_a_run_and_a_recipe_can_be_seen(tiny_runs: Runs) -> None:
     assert "d_model" in recipe
 
 
+def test_a_run_shows_its_health_and_its_curves(tiny_runs: Runs, tmp_path: Path) -> None:
+    for kind, folder in tiny_runs.items():
+        done = headway("inspect", folder)
+        assert "finished, at step 40" in done.stdout
+        assert "diagnosis: nothing wrong" in done.stdout, kind
+        assert "held-out text" in done.stdout
+        assert done.stdout.index("held-out text") < done.stdout.index("parameters")
+        assert "warning" not in (folder / "metrics.jsonl").read_text("utf-8")
+    figure = tmp_path / "curves.png"
+    assert headway("inspect", tiny_runs["pairs"], "--plot", figure).returncode == 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert "a figure's name ends in" in refused(headway("inspect", tiny_runs["pairs"], "--plot", "x.gif"))
+    assert "only a run has curves" in refused(headway("inspect", "pairs", "--plot", figure))
+
+
+def test_a_run_without_a_model_yet_shows_both_too(tiny_runs: Runs, tmp_path: Path) -> None:
+    for name in ("recipe.toml", "metrics.jsonl", "samples.jsonl"):
+        (tmp_path / name).write_bytes((tiny_runs["pairs"] / name).read_bytes())
+    shown = headway("inspect", tmp_path).stdout
+    assert "stopped, at step 40" in shown
+    assert "peak rate" in shown
+
+
 def test_what_is_neither_is_refused(tmp_path: Path) -> None:
     assert "did you mean 'pairs'" in refused(headway("inspect", "pair"))
     assert "is no model folder" in refused(headway("inspect", tmp_path))

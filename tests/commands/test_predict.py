@@ -1,8 +1,16 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+
+import pytest
 
 from headway.api import load
 from tests.commands.program import headway, headway_process, refused
+from tests.tiny import WORDS
 
 Runs = dict[str, Path]
 
@@ -74,3 +82,56 @@ def test_nothing_is_silently_ignored(tiny_runs: Runs) -> None:
     assert "at least 1" in refused(headway("predict", masked, "--candidates", "-1", typed="bal ___\n"))
     assert "lacks: ['X']" in refused(headway("predict", pairs, "--prefix", "l X", typed="bal\n"))
     assert "no device 'gpu'" in refused(headway("predict", pairs, "--device", "gpu", typed="bal\n"))
+
+
+def test_where_it_is_computed_is_said_once(tiny_runs: Runs, tmp_path: Path) -> None:
+    pairs = tiny_runs["pairs"]
+    (tmp_path / "words.txt").write_text("bal\ndem\n", "utf-8")
+    words = tmp_path / "words.txt"
+    plain = headway("predict", pairs, words, "--processes", "1")
+    assert headway("predict", pairs, words, "--precision", "int8", "--device", "cpu").stdout == plain.stdout
+    for options, message in [
+        (("--processes", "2", "--processes", "3"), "2 and 3 exclude each other"),
+        (("--processes", "0"), "from 1 to 1024"),
+        (("--precision", "int8", "--precision", "float32"), "exclude each other"),
+        (("--precision", "int8", "--engine", "ctranslate2"), "--engine ctranslate2:int8"),
+        (("--engine", "torch:int8"), "write --precision int8"),
+    ]:
+        assert message in refused(headway("predict", pairs, words, *options))
+    whole = headway("predict", tiny_runs["causal"], "--whole", "--processes", "2", typed="bal\n")
+    assert "leave it out where one text is read" in refused(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("search", ["method=beam", "method=sample"])
+def test_several_processes_write_what_one_does(tiny_runs: Runs, tmp_path: Path, search: str) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("".join(f"{word}\n" for word in WORDS[:50] * 24), "utf-8")  # three parts
+    one = headway("predict", tiny_runs["pairs"], words, search, "--processes", "1")
+    several = headway_process("predict", tiny_runs["pairs"], words, search, "--processes", "2")
+    assert several.returncode == 0, several.stderr
+    assert several.stdout == one.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_an_interrupt_ends_all_processes_at_once(tiny_runs: Runs, tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("".join(f"{word}\n" for word in WORDS * 2000), "utf-8")
+    command = [sys.executable, "-m", "headway", "predict", str(tiny_runs["pairs"]), str(words)]
+    program = subprocess.Popen(
+        [*command, "--processes", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
+    )
+    assert program.stdout is not None
+    program.stdout.readline()  # they are at work
+    os.killpg(program.pid, signal.SIGINT)
+    _, said = program.communicate(timeout=60)
+    assert program.returncode != 0
+    assert b"Traceback" not in said
+    for _ in range(100):  # what Python itself starts beside them sees the end a moment later
+        try:
+            os.killpg(program.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("a process is left")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from headway.errors import UserError
-from headway.launch import Wish, recipe_for, train
+from headway.launch import train
+from headway.planning.objective import objective_for, read_data_config
 from headway.run_folder import RunFolder
 from tests.commands.program import headway, refused
 from tests.tiny import PAIRS, write_pairs
@@ -63,34 +64,22 @@ def test_wrong_keys_are_told_with_the_nearest_right_one(tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_the_objective_follows_from_data_and_is_said(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_the_objective_follows_from_data(tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl").write_text('{"de": "Haus", "en": "house"}\n', "utf-8")
     (tmp_path / "text.de").write_text("Haus\n", "utf-8")
     (tmp_path / "text.en").write_text("house\n", "utf-8")
     fields = ["data.source_field=de", "data.target_field=en"]
-    for things, overrides in (
-        (["pairs.jsonl"], fields),
-        (["pairs.jsonl"], []),
-        (["text.de", "text.en"], ["data.layout=parallel"]),
-        (["text.de", "text.en"], []),
-        (["pairs.jsonl"], [*fields, "data.layout=lines"]),
-        (["text.de"], ["data.columns=[1, 2]"]),
+    for things, overrides, expected in (
+        (["pairs.jsonl"], fields, "pairs"),
+        (["pairs.jsonl"], [], "causal"),
+        (["text.de", "text.en"], ["data.layout=parallel"], "pairs"),
+        (["text.de", "text.en"], [], "causal"),
+        (["pairs.jsonl"], [*fields, "data.layout=lines"], "causal"),
+        (["text.de"], ["data.columns=[1, 2]"], "pairs"),
     ):
         with chdir(tmp_path):
-            recipe = recipe_for(things, overrides, Wish(), said.append)
-        assert recipe.reads_pairs == ("learning pairs" in said[-1])
-    assert [message.split(": ")[1].split(";")[0] for message in said] == [
-        "learning pairs",
-        "learning a causal model of plain text",
-        "learning pairs",
-        "learning a causal model of plain text",
-        "learning a causal model of plain text",
-        "learning pairs",
-    ]
-    assert all("--objective" in message for message in said)
-    recipe_for([str(tmp_path / "text.de")], [], Wish("masked"), said.append)
-    assert len(said) == 6, "what was asked for needs no word"
+            objective, reason = objective_for(read_data_config(things, overrides))
+        assert (objective, bool(reason)) == (expected, True), things
 
 
 def test_an_objective_that_would_be_ignored_is_refused(tiny_runs: dict[str, Path]) -> None:

@@ -10,7 +10,7 @@ from headway.decoding.fill_mask import Filler, has_blank
 from headway.errors import UserError
 from headway.text.tokenizer import BEGIN, END, MASK, TokenizerConfig, split_at_blanks, train_tokenizer
 
-from .toys import letters, tiny
+from .toys import byte_pairs, letters, tiny
 
 
 def test_one_blank_gets_the_models_likeliest_tokens() -> None:
@@ -86,6 +86,32 @@ def test_a_long_text_is_seen_around_each_blank() -> None:
         assert (ours.id, ours.text) == (theirs.id, theirs.text)
         assert ours.log_prob == pytest.approx(theirs.log_prob, abs=1e-5)
     assert len(Filler(tiny(1, 0, shape="learned")).fill([text])[0].blanks) == 2
+
+
+def test_targets_alone_fill_a_blank_with_the_scores_that_they_have_among_all() -> None:
+    filler = Filler(tiny(1, 0, byte_pairs()))
+    pieces = filler.ensemble.tokenizers.target.pieces
+    text, words = "the ___ sat on___ and ___", ["the", "cat", "at"]
+    targets = filler.targets_of(text, words)
+    assert [pieces(ids) for ids in targets] == [
+        ["▁the", "▁cat", "at"],
+        ["the", "cat", "at"],
+        ["▁the", "▁cat", "at"],
+    ]
+    assert [pieces(ids) for ids in filler.targets_of("___ sat", words)] == [["the", "cat", "at"]]
+    for one, only in (("a ___ b", ["cat", "the"]), ("a b ___", ["the"])):
+        [allowed] = filler.targets_of(one, only)
+        [[whole]] = [each.blanks for each in filler.fill([one], candidates=1000)]
+        [[few]] = [each.blanks for each in filler.fill([one], 5, [[allowed]])]
+        expected = [(each.id, each.log_prob) for each in whole if each.id in allowed]
+        assert [(each.id, each.log_prob) for each in few] == [
+            (id, pytest.approx(value)) for id, value in expected
+        ]
+    [filled] = filler.fill([text], 5, [targets])
+    assert [{each.id for each in blank} for blank in filled.blanks] == [set(ids) for ids in targets]
+    for word in ("fat cat", "", "<mask>"):
+        with pytest.raises(UserError, match="not one token"):
+            filler.targets_of(text, [word])
 
 
 def test_what_cannot_be_filled_is_said() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headway.evaluation.bootstrap import interval, p_value
+from headway.evaluation.bootstrap import interval, paired_difference
 
 
 @pytest.mark.slow
@@ -40,5 +40,18 @@ def test_a_difference_that_is_not_there_is_rarely_seen() -> None:
     draw = np.random.default_rng(2)
     ones = np.ones(100, dtype=np.int64)
     pairs = [(draw.random((2, 100)) < 0.5).astype(np.int64) for _ in range(40)]
-    small = sum(p_value(a, b, ones, ones) < 0.05 for a, b in pairs)
+    small = sum(paired_difference(a, b, ones, ones).p_value < 0.05 for a, b in pairs)
     assert small <= 6
+
+
+def test_bounds_of_a_difference_are_those_of_what_is_shown() -> None:
+    draw = np.random.default_rng(3)
+    first, second = draw.random(300), draw.random(300) + 0.5
+    ones = np.ones(300)
+    found = paired_difference(first, second, ones, ones)
+    half = 1.96 * np.std(first - second) / np.sqrt(300)
+    middle = float((first - second).mean())
+    assert (found.low, found.high) == pytest.approx((middle - half, middle + half), abs=0.02)
+    shown = paired_difference(first, second, ones, ones, lambda ratio: 100 * ratio)
+    assert shown.p_value == found.p_value
+    assert (shown.low, shown.high) == pytest.approx((100 * found.low, 100 * found.high))

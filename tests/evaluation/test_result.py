@@ -16,7 +16,7 @@ EVALUATION = Evaluation(
         ],
         "copy the source": [Measure(name="BLEU", value=0.0123), Measure(name="CER", value=50.0, unit="%")],
     },
-    comparisons=[Comparison(name="BLEU", first=34.123, second=0.0123, p_value=0.001)],
+    comparisons=[Comparison(name="BLEU", first=34.123, second=0.0123, p_value=0.001, low=30.5, high=37.0)],
 )
 
 
@@ -57,7 +57,9 @@ def test_the_table_has_a_row_a_measure_and_a_column_a_system() -> None:
 def test_four_systems_and_a_comparison_fit_80_columns() -> None:
     bounded = [Measure(name="symbol error rate", value=34.12, low=33.0, high=35.25, unit="%")]
     names = ("model", "other", "copy the source", "commonest output")
-    comparison = Comparison(name="symbol error rate", first=34.12, second=34.12, p_value=1.0)
+    comparison = Comparison(
+        name="symbol error rate", first=34.12, second=34.12, p_value=1.0, low=0.0, high=0.0
+    )
     text = printed(
         Evaluation(examples=9, systems=dict.fromkeys(names, bounded), comparisons=[comparison]), width=80
     )
@@ -69,3 +71,15 @@ def test_four_systems_and_a_comparison_fit_80_columns() -> None:
 def test_without_a_comparison_there_is_no_column_for_it() -> None:
     alone = Evaluation(examples=1, systems={"model": [Measure(name="BLEU", value=1.0)]})
     assert " p " not in printed(alone)
+
+
+def test_a_difference_is_told_in_words() -> None:
+    near = Comparison(name="BLEU", first=30.4, second=30.0, p_value=0.31, low=-0.5, high=1.2)
+    told = "the difference of 0.4 lies within noise: p = 0.31; 95 % interval of the difference [-0.5, 1.20]"
+    assert near.in_words() == told
+    far = Comparison(name="BLEU", first=28.0, second=30.0, p_value=0.001, low=-3.0, high=-1.0)
+    assert far.in_words().startswith("the difference of -2.00 is more than noise: p = 0.001;")
+    both = Evaluation(examples=9, systems={"model": []}, comparisons=[near, far])
+    assert [each["within_noise"] for each in json.loads(both.to_json())["comparisons"]] == [True, False]
+    text = " ".join(printed(both).split())
+    assert f"BLEU, first less second: {told}" in text

@@ -4,6 +4,9 @@ import random
 
 import pytest
 import sacrebleu
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.ter import TER
+from sacrebleu.significance import PairedTest, Result
 
 from headway.evaluation.translation import compare_translations, translation_measures
 
@@ -87,6 +90,21 @@ def test_a_comparison_tells_a_difference_from_chance() -> None:
         assert comparison.p_value == 1
     same = damaged(references, 0.1)
     assert all(comparison.p_value > 0.05 for comparison in compare_translations(good, same, several))
+
+
+def test_a_comparison_has_the_scores_of_sacrebleus_paired_test() -> None:
+    references = sentences(60)
+    first, second = damaged(references, 0.25), damaged(references, 0.3)
+    several = [[reference] for reference in references]
+    metrics = {"BLEU": BLEU(force=True), "TER": TER()}
+    systems = [("first", first), ("second", second)]
+    _, theirs = PairedTest(systems, metrics, [references], test_type="bs", n_samples=1000)()
+    ours = {each.name: each for each in compare_translations(first, second, several)}
+    for name in metrics:
+        result = theirs[name][1]
+        assert isinstance(result, Result)
+        assert ours[name].second == pytest.approx(result.score)
+        assert ours[name].low < ours[name].difference < ours[name].high
 
 
 def test_intervals_survive_samples_without_any_match() -> None:

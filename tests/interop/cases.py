@@ -257,7 +257,7 @@ def random_model(case: Case, changes: dict[str, Any], class_name: str = "") -> A
         trunk = getattr(model, case.family.name, model)
         trunk.embeddings.token_type_embeddings.weight.data[0] = 0
     if case.family is ROFORMER:
-        waves = model.roformer.encoder.embed_positions
+        waves = trunk.encoder.embed_positions
         waves.weight.data.copy_(waves.create_weight())
     return model.eval()
 

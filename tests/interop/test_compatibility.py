@@ -63,6 +63,14 @@ def test_a_target_that_holds_another_architecture_says_so() -> None:
         refuse("gguf", PAPER)
 
 
+def test_an_encoder_without_a_head_of_its_own_becomes_the_class_without_one() -> None:
+    bare = replace(preset_config("bert", 100), output_transform=False, output_bias=False)
+    assert verdict("transformers", bare).holder == "BertModel"
+    for change in ({"output_bias": True}, {"tie_output": False}, {"scale_embeddings": True}):
+        found = verdict("transformers", replace(bare, **change))
+        assert [rule.change for rule in found.broken] == ["model.output_transform=true"]
+
+
 @pytest.mark.slow
 def test_the_page_says_what_the_table_says() -> None:
     page = (ROOT / "docs" / "interop.md").read_text("utf-8")

@@ -9,8 +9,11 @@ import torch
 from headway.batch import Tokens
 from headway.errors import FolderError
 from headway.interop.families.bert import BERT
+from headway.interop.families.eurobert import EUROBERT
 from headway.interop.families.gpt2 import GPT2
+from headway.interop.families.modernbert import MODERNBERT
 from headway.interop.families.roformer import ROFORMER
+from headway.interop.family import Family
 from headway.interop.weights import weights_of
 from headway.model.architectures import build
 from headway.model.config import TransformerConfig
@@ -110,15 +113,41 @@ def test_a_greedy_continuation_is_the_same_through_their_cache(case: Case, tmp_p
     assert found.tolist() == ids.tolist()
 
 
-def test_a_bert_that_was_saved_without_its_head_gives_the_same_states(tmp_path: Path) -> None:
-    case = case_of(BERT)
-    theirs = random_model(case, {}, "BertModel")
-    theirs.embeddings.token_type_embeddings.weight.data.normal_()  # of the first type: added to positions
-    ours = imported(BERT, *written(theirs, tmp_path))
-    tokens = some_text(V)
-    with torch.no_grad():
-        states = theirs(input_ids=tokens.ids, attention_mask=tokens.segments).last_hidden_state
-        assert difference(ours(tokens), states, tokens) < 1e-5
+@pytest.mark.parametrize("family", [BERT, ROFORMER, MODERNBERT], ids=lambda family: family.name)
+def test_an_encoder_without_a_head_comes_and_goes_without_one(family: Family, tmp_path: Path) -> None:
+    case, bare = case_of(family), family.bare_name
+    theirs = random_model(case, next(iter(case.theirs.values())), bare)
+    settings, weights = written(theirs, tmp_path / "theirs")
+    ours, tokens = imported(family, settings, weights), some_text(V)
+    assert difference(our_states(ours, tokens), their_states(theirs, tokens), tokens) < 1e-5
+
+    again = exported(family, ours, ours.config, tmp_path / "again")
+    assert type(again).__name__ == bare
+    assert difference(their_states(again, tokens), their_states(theirs, tokens), tokens) < 1e-5
+    back = family.export_weights(ours.config, weights_of(ours))
+    assert back.keys() == weights.keys()
+    unused = ("token_type_embeddings", "pooler")
+    for name in weights:
+        if not any(part in name for part in unused):
+            torch.testing.assert_close(back[name], weights[name], rtol=0, atol=1e-6, msg=name)
+    assert imported(family, *written(again, tmp_path / "third")).config == ours.config
+
+
+def test_the_first_token_type_of_a_bert_is_added_to_its_positions(tmp_path: Path) -> None:
+    theirs = random_model(case_of(BERT), {}, "BertModel")
+    theirs.embeddings.token_type_embeddings.weight.data.normal_()
+    ours, tokens = imported(BERT, *written(theirs, tmp_path / "theirs")), some_text(V)
+    again = exported(BERT, ours, ours.config, tmp_path / "again")
+    for model in (theirs, again):
+        assert difference(our_states(ours, tokens), their_states(model, tokens), tokens) < 1e-5
+
+
+def test_a_eurobert_without_a_head_gets_that_of_its_embeddings(tmp_path: Path) -> None:
+    theirs = random_model(case_of(EUROBERT), {}, "EuroBertModel")
+    ours, tokens = imported(EUROBERT, *written(theirs, tmp_path / "theirs")), some_text(V)
+    again = exported(EUROBERT, ours, ours.config, tmp_path / "again")
+    for model in (theirs, again):
+        assert difference(our_states(ours, tokens), their_states(model, tokens), tokens) < 1e-5
 
 
 def test_token_types_of_a_family_without_a_place_for_them_are_refused(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from headway.batch import Tokens
 from headway.bundle import Bundle
 from headway.errors import FolderError, UserError
 from headway.interop.compatibility import verdict
+from headway.interop.exporters import export_bundle
 from headway.interop.gguf import read_gguf, write_gguf
 from headway.interop.gguf_file import read_file
+from headway.interop.proof import Texts
 from headway.interop.weights import weights_of
 from headway.text.tokenizer import TokenizerConfig, Tokenizers, train_tokenizer
 from tests.interop.gguf_models import LINES, SHAPES, byte_pairs, small, written
@@ -89,7 +91,7 @@ def test_packed_numbers_are_unpacked(kind: str, tmp_path: Path) -> None:
     ("config", "said"),
     [
         (TokenizerConfig(kind="words", vocab_size=300), "byte-level vocabularies alone"),
-        (TokenizerConfig(vocab_size=300, lowercase=True), "no normalization"),
+        (TokenizerConfig(vocab_size=300, lowercase=True), "no normalization of text"),
     ],
 )
 def test_a_vocabulary_that_would_be_read_otherwise_is_refused(
@@ -100,6 +102,12 @@ def test_a_vocabulary_that_would_be_read_otherwise_is_refused(
     with pytest.raises(UserError, match=said):
         write_gguf(bundle, tmp_path)
     assert not list(tmp_path.iterdir())
+    for text in (config, other):  # before training, and of the model
+        found = verdict("gguf", bundle.config, text)
+        assert [rule.reason for rule in found.broken] == [f"it holds {said}"]
+    with pytest.raises(UserError, match=f"LlamaForCausalLM comes nearest, but it holds {said}"):
+        export_bundle(bundle, "gguf", tmp_path / "out", Texts(LINES, "given"))
+    assert verdict("gguf", bundle.config, byte_pairs()) == verdict("gguf", bundle.config, TokenizerConfig())
 
 
 def test_the_table_says_what_a_file_can_hold() -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from headway.exchange import import_model
 from headway.interop.exporters import export_bundle
 from headway.interop.gguf import read_gguf, write_gguf
 from headway.interop.gguf_tokenizer import splittings
 from headway.interop.llama_cpp import export
 from headway.interop.proof import EXACT, Texts, prove
-from tests.interop.gguf_models import LINES, SHAPES, small, split_as
+from tests.interop.gguf_models import LINES, SHAPES, small, split_as, written
 from tests.text.foreign import gpt2
 
 pytest.importorskip("gguf")
@@ -38,6 +39,25 @@ def test_it_reads_a_foreign_vocabulary_as_ours_does(tmp_path: Path) -> None:
     opponent, demand = export(bundle, tmp_path)
     texts = Texts([*LINES[:4], "the end<|endoftext|>the beginning"], "given")
     assert prove(bundle, opponent, texts, demand).failures == []
+
+
+@pytest.mark.slow
+def test_how_near_it_comes_to_an_imported_file_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    said: list[str] = []
+    import_model(written("llama", tmp_path), tmp_path / "model", said.append)
+    assert "llama.cpp" in said[1]
+    assert "reported only" in said[2]
+    assert said[3:] == ["same greedy output: 100.0% of the texts", "same tokens: 100.0% of the texts"]
+
+
+def test_without_it_an_import_says_that_nothing_was_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    said: list[str] = []
+    import_model(written("llama", tmp_path), tmp_path / "model", said.append)
+    assert said == ["not compared: llama-cpp-python is not installed"]
 
 
 @pytest.mark.slow

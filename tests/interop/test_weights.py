@@ -19,6 +19,7 @@ from headway.interop.weights import (
     to_ours,
     to_theirs,
     transposed,
+    unread,
     weights_of,
 )
 
@@ -31,6 +32,7 @@ ENTRIES = [
     constant("f", lambda: torch.arange(4.0)),
     constant("g", lambda: torch.ones(2), written=False),
     ignored("h"),
+    unread("i", (2, 3)),
 ]
 OURS: Weights = {
     "x": torch.randn(2, 3),
@@ -56,10 +58,19 @@ def test_there_and_back_is_the_same() -> None:
         "d": [3, 3],
         "e": [3],
         "f": [4],
+        "i": [2, 3],
     }
     back = to_ours(ENTRIES, written, SHAPES)
     assert back.keys() == OURS.keys()
     assert all(torch.equal(back[name], OURS[name]) for name in OURS)
+
+
+def test_what_is_never_read_may_be_there_or_not() -> None:
+    given = theirs()
+    assert not given["i"].any()
+    for there in ({"i": torch.randn(2, 3)}, {}):
+        held = {name: tensor for name, tensor in given.items() if name != "i"} | there
+        assert to_ours(ENTRIES, held, SHAPES).keys() == OURS.keys()
 
 
 def test_what_is_not_written_may_be_there() -> None:
@@ -121,7 +132,7 @@ def test_every_tensor_of_ours_must_be_used() -> None:
     with pytest.raises(AssertionError, match="extra"):
         to_theirs(ENTRIES, OURS | {"extra": torch.ones(1)})
     with pytest.raises(AssertionError):
-        to_theirs([*ENTRIES, Entry(("i",), ("x",), lambda w: w, lambda w, _: w)], OURS)
+        to_theirs([*ENTRIES, Entry(("j",), ("x",), lambda w: w, lambda w, _: w)], OURS)
 
 
 class Tied(nn.Module):

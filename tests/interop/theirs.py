@@ -45,7 +45,7 @@ def exported(family: Family, model: torch.nn.Module, config: TransformerConfig, 
 
     assert family.broken(config) == []
     settings = {
-        "architectures": [family.class_name],
+        "architectures": [family.class_of(config)],
         "model_type": family.name,
         **family.to_config(config),
         **family.extra(config),
@@ -57,7 +57,7 @@ def exported(family: Family, model: torch.nn.Module, config: TransformerConfig, 
         name: tensor.clone() for name, tensor in family.export_weights(config, weights_of(model)).items()
     }
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    opened, report = getattr(transformers, family.class_name).from_pretrained(
+    opened, report = getattr(transformers, family.class_of(config)).from_pretrained(
         folder, output_loading_info=True
     )
     assert not report["missing_keys"]

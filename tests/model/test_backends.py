@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from headway.model import backends
 from headway.model.backends import Attend, RecordingBackend, SdpaAttend, matmul, sdpa
 from headway.model.mask import AttentionMask
 
@@ -74,6 +77,69 @@ def test_a_bias_learns_where_keys_are_visible(backend: RecordingBackend) -> None
     assert bias.grad.isfinite().all()
     assert bias.grad.triu(1).eq(0).all()
     assert torch.equal(bias.grad[0, 0, 1:].ne(0), torch.ones(4, 5).tril(1).bool())
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+def test_blocks_of_queries_compute_the_same(monkeypatch: pytest.MonkeyPatch, mask: AttentionMask) -> None:
+    q, k, v = heads(2, 5, 7)
+    whole = sdpa(mask, None, 5, 7, CPU)(q, k, v)
+    monkeypatch.setattr(backends, "MOST_VISIBLE", 0)
+    monkeypatch.setattr(backends, "BLOCK", 2)
+    attend = sdpa(mask, None, 5, 7, CPU)
+    blocked = isinstance(mask.offset, int) and (mask.causal or mask.window is not None)
+    assert isinstance(attend, backends.BlockedAttend) == blocked
+    assert_near(attend(q, k, v), whole)
+
+
+def test_padding_around_one_document_hides_the_same_keys_from_all() -> None:
+    segments = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
+    mask = AttentionMask(query_segments=segments, key_segments=segments)
+    q, k, v = heads(H, 5, 5)
+    attend = sdpa(mask, None, 5, 5, CPU)
+    assert isinstance(attend, SdpaAttend)
+    assert attend.visible is not None
+    assert attend.visible.shape == (2, 1, 1, 5)
+    real = segments.bool()[:, None, :, None]
+    expected = RecordingBackend()(mask, None, 5, 5, CPU)(q, k, v)
+    assert_near(attend(q, k, v) * real, expected * real)
+    empty = torch.tensor([[1, 1, 1, 0, 0], [0, 0, 0, 0, 0]])
+    nothing_real = AttentionMask(query_segments=empty, key_segments=empty)
+    assert sdpa(nothing_real, None, 5, 5, CPU)(q, k, v).isfinite().all()
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers in any tensor made inside."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for each in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(each, Tensor):
+                self.numbers = max(self.numbers, each.untyped_storage().nbytes() // each.itemsize)
+        return made
+
+
+LONG = 4096
+PADDED = (torch.arange(LONG) < 3000).long()[None]
+PACKED = 1 + (torch.arange(LONG) >= 1500).long()[None]
+LONG_MASKS = {
+    "causal": AttentionMask(causal=True),
+    "encoder": AttentionMask(),
+    "encoder with padding": AttentionMask(query_segments=PADDED, key_segments=PADDED),
+    "window before": AttentionMask(causal=True, window=100),
+    "window around": AttentionMask(window=100, query_segments=PADDED, key_segments=PADDED),
+    "packed": AttentionMask(causal=True, query_segments=PACKED, key_segments=PACKED),
+}
+
+
+@pytest.mark.parametrize("name", LONG_MASKS)
+def test_nothing_of_the_size_of_all_pairs_is_made(name: str) -> None:
+    q = torch.randn(1, 1, LONG, 4)
+    with torch.inference_mode(), Largest() as largest:
+        sdpa(LONG_MASKS[name], None, LONG, LONG, CPU)(q, q, q)
+    blocks_of_all_keys = backends.BLOCK * LONG
+    assert largest.numbers <= (blocks_of_all_keys if name == "packed" else blocks_of_all_keys // 4)
 
 
 def test_long_rows_are_never_held() -> None:

@@ -38,6 +38,28 @@ def test_a_list_for_each_of_several_blanks_and_texts(live: Live, pipeline: Pipel
     assert second[0]["sequence"] == expected[1].text
 
 
+def test_targets_are_all_that_may_fill_a_blank(live: Live, pipeline: Pipeline) -> None:
+    [every] = pipeline.fill([TEXT], 1000)[0].blanks
+    texts = [each.text for each in every]  # the same for a word's piece with its space and without
+    whole = [each for each in every if each.text.isalpha() and texts.count(each.text) == 1]
+    targets = [whole[5].text, whole[2].text]
+    client = InferenceClient(model=f"{live.url}/fill-mask", timeout=60)
+    found: Any = client.fill_mask(TEXT, targets=targets)
+    assert [each.token for each in found] == [whole[2].id, whole[5].id]
+    assert [each.score for each in found] == pytest.approx(
+        [whole[2].probability, whole[5].probability], abs=1e-5
+    )
+    assert found[0].sequence == TEXT.replace("___", whole[2].text)
+    single = live.answer("/fill-mask", inputs=TEXT, parameters={"targets": targets[0], "top_k": 1})
+    assert [each["token_str"] for each in single] == [targets[0]]
+
+
+def test_targets_that_are_no_tokens_are_refused(live: Live) -> None:
+    for targets in ([], ["bal bam"], "", "<mask>", ["bal"] * 65):
+        response = live.post("/fill-mask", inputs=TEXT, parameters={"targets": targets})
+        assert response.status_code == 422 and response.json()["error"].startswith("targets: "), targets
+
+
 def test_a_text_without_a_blank_is_refused(live: Live) -> None:
     for body in (
         {"inputs": "bal"},

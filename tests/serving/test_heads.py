@@ -16,6 +16,8 @@ def test_head_is_get_without_the_body(path: str, live: Live) -> None:
     get, head = live.client.get(path), live.client.head(path)
     assert (head.status_code, head.content) == (get.status_code, b"")
     assert get.content
+    for each in (get, head):
+        each.headers.pop("date", None)  # the second may have passed
     assert head.headers == get.headers
 
 

@@ -43,12 +43,25 @@ def test_several_texts_and_alternatives(live: Live) -> None:
     assert single["detectedLanguage"]["language"] == "de"
 
 
+def test_tags_of_a_page_stay(live: Live) -> None:
+    bal, nug = predicted(live, "bal"), predicted(live, "nug")
+    pages = [f"<p>bal</p>\n<br>{'<td>nug</td>' * 70}", "<i>bal</i>", "<hr>"]
+    found = live.answer("/translate", q=pages, source="de", target="en", format="html", alternatives=1)
+    assert found["translatedText"] == [
+        f"<p>{bal}</p>\n<br>{f'<td>{nug}</td>' * 70}",
+        f"<i>{bal}</i>",
+        "<hr>",
+    ]
+    second = live.answer("/translate", q="bal", source="de", target="en", alternatives=1)["alternatives"][0]
+    assert found["alternatives"][1] == [f"<i>{second}</i>"]
+
+
 @pytest.mark.parametrize(
     ("told", "body"),
     [
         ("these languages", {"q": "bal", "source": "fr", "target": "en"}),
         ("q", {"source": "de", "target": "en"}),
-        ("format", {"q": "bal", "source": "de", "target": "en", "format": "html"}),
+        ("format", {"q": "bal", "source": "de", "target": "en", "format": "rtf"}),
         ("alternatives", {"q": "bal", "alternatives": -1}),
     ],
 )

@@ -143,23 +143,22 @@ def test_log_probabilities_are_those_of_a_score(client: openai.OpenAI, live: Liv
     assert told.token_logprobs[-1] == pytest.approx(max(told.top_logprobs[-1].values()))
 
 
-def test_log_probabilities_of_a_stream_are_those_of_the_whole(client: openai.OpenAI) -> None:
-    settings: dict[str, Any] = {
-        "model": "causal",
-        "prompt": "bal",
-        "max_tokens": 6,
-        "logprobs": 2,
-        "echo": True,
-    }
+@pytest.mark.parametrize("way", [{"model": "causal", "echo": True}, {"model": "de-en"}])
+def test_log_probabilities_of_a_stream_are_those_of_the_whole(
+    client: openai.OpenAI, way: dict[str, Any]
+) -> None:
+    settings: dict[str, Any] = {"prompt": "bal", "max_tokens": 6, "logprobs": 2, **way}
     whole = client.completions.create(**settings, temperature=0).choices[0].logprobs
-    tokens, values, offsets = [], [], []
+    tokens, values, offsets, others = [], [], [], []
     for chunk in client.completions.create(**settings, temperature=0, stream=True):
         for each in chunk.choices:
             if each.logprobs:
                 tokens += each.logprobs.tokens or []
                 values += each.logprobs.token_logprobs or []
                 offsets += each.logprobs.text_offset or []
-    assert whole is not None
+                others += each.logprobs.top_logprobs or []
+    assert whole is not None and whole.top_logprobs is not None
+    assert [set(each) for each in others] == [set(each) for each in whole.top_logprobs]
     assert (tokens, offsets) == (whole.tokens, whole.text_offset)
     assert values == pytest.approx(whole.token_logprobs, abs=1e-4)
 

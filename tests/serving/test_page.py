@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser
 
 from headway.api import load
@@ -90,6 +91,58 @@ def test_translate_and_choose_another_token(
 
 
 @pytest.mark.slow
+def test_what_is_written_is_computed_once_and_kept(browser: Browser, address: str, tmp_path: Path) -> None:
+    with seen(browser, accept_downloads=True) as view:
+        view.open(address, "use", {"model": "causal", "text": "bal"})
+        view.page.locator("#continue").click()
+        view.page.wait_for_selector("#continue:not([hidden])")
+        view.stands()
+        written = view.text("#output")
+        assert view.page.locator("#output button.token:not([disabled])").count() > 3
+        assert [url for url in view.asked if url.endswith(("/api/stream", "/api/predict"))] == [
+            f"{address}api/stream"
+        ]
+        view.page.reload()
+        view.page.wait_for_function(
+            "text => document.querySelector('#output').innerText === text", arg=written
+        )
+        view.page.wait_for_selector("#continue:not([hidden])")
+        with view.page.expect_download() as waiting:
+            view.page.locator("#share").click()
+        file = tmp_path / "written.html"
+        waiting.value.save_as(file)
+    with seen(browser, offline=True) as view:
+        view.page.goto(file.as_uri())
+        view.page.wait_for_function(
+            "text => document.querySelector('#output').innerText === text", arg=written
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("view_name", "settings", "least"),
+    [
+        ("guesses", {"model": "pairs", "source": "dim", "text": "m i d"}, (400, 80)),
+        ("positions", {"model": "pairs"}, (600, 300)),
+        ("training", {"run": "pairs"}, (800, 400)),
+        ("tree", {"model": "pairs", "source": "dim"}, (300, 100)),
+        ("masks", {"model": "causal", "text": "bal bel"}, (100, 100)),
+        ("attention", {"model": "masked", "text": "bal bel"}, (300, 80)),
+    ],
+)
+def test_a_view_is_saved_as_a_picture(
+    browser: Browser, address: str, view_name: str, settings: dict[str, str], least: tuple[int, int]
+) -> None:
+    with seen(browser, accept_downloads=True) as view:
+        view.open(address, view_name, settings)
+        with view.page.expect_download() as waiting:
+            view.page.locator("#png").click()
+        picture = Image.open(waiting.value.path()).convert("L")
+    assert picture.width >= least[0] and picture.height >= least[1], picture.size
+    assert len(picture.getcolors(2**16) or []) > 4, "nothing is drawn"
+
+
+@pytest.mark.slow
 def test_mask_a_word(browser: Browser, address: str) -> None:
     with seen(browser) as view:
         view.open(address, "use", {"model": "masked", "text": "bal bel bil bol"})
@@ -130,7 +183,7 @@ def picture(view: Seen) -> Any:
 
 @pytest.mark.slow
 def test_five_hundred_tokens_do_not_stutter(browser: Browser, address: str) -> None:
-    text = " ".join(["bal", "bel", "bil", "bol", "bul"] * 100)
+    text = " ".join(["bal", "bel", "bil", "bol", "bul"] * 50)  # 500 tokens at least, and at most 1,000
     with seen(browser) as view:
         view.open(address, "attention", {"model": "causal", "text": text, "style": "map"})
         box = view.page.locator("#picture").bounding_box()

@@ -80,6 +80,34 @@ def test_a_stream_is_the_output(live: Live, model: str, prefix: str) -> None:
     assert joined == live.answer("/api/predict", **body)["outputs"][0]["text"]
 
 
+@pytest.mark.parametrize(("model", "way"), [("causal", {"temperature": 0.7}), ("de-en", {"beams": 2})])
+def test_the_tokens_of_a_stream_are_those_of_the_output(
+    live: Live, model: str, way: dict[str, float]
+) -> None:
+    body = {"model": model, "text": "bal", "max_tokens": 6, "seed": 3, "candidates": 2, **way}
+    with live.client.stream("POST", "/api/stream", json=body) as response:
+        events = [line.removeprefix("data: ") for line in response.iter_lines() if line]
+    told = [token for each in events[:-1] for token in json.loads(each)["tokens"]]
+    expected = live.answer("/api/predict", **body)["outputs"][0]["tokens"]
+    assert [each["text"] for each in told] == [each["text"] for each in expected]
+    for one, other in zip(told, expected, strict=True):
+        assert one["log_prob"] == pytest.approx(other["log_prob"], abs=1e-4)
+        assert [each["text"] for each in one["alternatives"]] == [
+            each["text"] for each in other["alternatives"]
+        ]
+
+
+def test_what_is_too_long_is_called_as_the_client_calls_it(live: Live) -> None:
+    long = "a" * 20_001
+    for path, field in (("/api/predict", "text"), ("/api/next", "text"), ("/v1/completions", "prompt")):
+        for text in (long, "bal " * 60):
+            refused = live.post(path, model="causal", **{field: text})
+            assert refused.status_code == 422 and refused.json()["error"]["param"] == field, path
+    refused = live.post("/v1/embeddings", model="masked", input=[10**6])
+    assert refused.json()["error"]["param"] == "input"
+    assert live.post("/translate", q=long).json()["error"].startswith("q: ")
+
+
 def test_bars_of_the_next_token_follow_the_temperature(live: Live) -> None:
     ask = {"model": "causal", "text": "bal"}
     plain = live.answer("/api/next", **ask, temperature=1)["candidates"]

@@ -63,6 +63,7 @@ def test_metrics_are_a_json_object_a_line(tmp_path: Path) -> None:
         "source": "ein Haus [bold]",
         "reference": "a house",
         "prediction": "a mouse [/red]",
+        "finished": True,
     }
     assert len(samples) == 3
 

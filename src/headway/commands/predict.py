@@ -3,9 +3,9 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,8 +15,8 @@ from headway.errors import DataError, UserError
 if TYPE_CHECKING:
     from headway.api import Pipeline
 
-LINES_AT_ONCE = 1000
 ENGINES = ("torch", "ctranslate2")
+PRECISIONS = ("float32", "int8")
 
 
 def predict(
@@ -46,9 +46,12 @@ def predict(
         typer.Option(
             "--device",
             "--engine",
+            "--precision",
+            "--processes",
             metavar="PLACE",
-            help="Where it is computed: auto, cpu, cuda or mps, and by which engine: torch, ctranslate2, or "
-            "with a type, as in ctranslate2:int8.",
+            help="Where it is computed: auto, cpu, cuda or mps; by which engine: torch, ctranslate2, or with "
+            "a type, as in ctranslate2:int8; in which precision of torch: float32 or int8; by how many "
+            "processes, if not by as many as repay their start.",
         ),
     ] = None,
 ) -> None:
@@ -63,40 +66,63 @@ def predict(
         raise UserError(f"--candidates {candidates}: ask for at least 1")
     from headway.commands.show import put
 
-    pipeline = _load([model, *map(str, also or [])], places or []).with_overrides(overrides)
+    counts = [place for place in places or [] if place.isdecimal()]
+    processes = _count(counts)
+    where = [place for place in places or [] if place not in counts]
+    pipeline = _load([model, *map(str, also or [])], where).with_overrides(overrides)
     if prefix and pipeline.architecture != "encoder-decoder":
         raise UserError("--prefix: only an encoder-decoder's output can be made to begin with something")
     if candidates and pipeline.architecture != "encoder":
         raise UserError("--candidates: only a masked model fills blanks; for several outputs write n_best=…")
     if whole and (as_json or pipeline.architecture != "decoder"):
         raise UserError("--whole: only a causal model continues a whole text as one prompt, and not as JSON")
-    if pipeline.architecture == "decoder" and (whole or _is_conversation(files)):
+    typed = _is_conversation(files)
+    if counts and (whole or typed):
+        raise UserError("--processes: several share the lines of files; leave it out where one text is read")
+    if pipeline.architecture == "decoder" and (whole or typed):
         _stream(pipeline, ["".join(f"{line}\n" for line in input_lines(files))[:-1]] if whole else _typed())
         return
-    lines = _typed() if _is_conversation(files) else input_lines(files)
+    lines = _typed() if typed else input_lines(files)
     if pipeline.architecture == "decoder":
         lines = _prompts(pipeline, lines)
-    step = 1 if _is_conversation(files) else LINES_AT_ONCE
-    while some := list(islice(lines, step)):
-        for answer in _answers(pipeline, some, prefix, candidates, as_json):
-            put(answer)
+    answer = partial(_answers, prefix=prefix, candidates=candidates, as_json=as_json)
+    parts = (
+        (answer(pipeline, [line]) for line in lines) if typed else pipeline.in_parts(lines, answer, processes)
+    )
+    for part in parts:
+        for line in part:
+            put(line)
         put("", end="", flush=True)
+
+
+def _count(counts: list[str]) -> int | Literal["auto"]:
+    """The number of processes, if one was typed."""
+    if len(counts) > 1:
+        raise UserError(f"--processes: {' and '.join(counts)} exclude each other")
+    if not counts:
+        return "auto"
+    if not 1 <= int(counts[0]) <= 1024:
+        raise UserError(f"--processes {counts[0]}: must be from 1 to 1024")
+    return int(counts[0])
 
 
 def _load(models: list[str], places: list[str]) -> "Pipeline":
     """The models on a device, in the hands of an engine, named in any order."""
     engines = [place for place in places if place.partition(":")[0] in ENGINES]
-    devices = [place for place in places if place not in engines]
-    if len(engines) > 1 or len(devices) > 1:
-        raise UserError(f"--device, --engine: {' and '.join(places)} exclude each other")
+    precisions = [place for place in places if place in PRECISIONS]
+    devices = [place for place in places if place not in engines + precisions]
+    if max(map(len, (engines, precisions, devices))) > 1:
+        raise UserError(f"--device, --engine, --precision: {' and '.join(places)} exclude each other")
     name, _, type = (engines or ["torch"])[0].partition(":")
     device = (devices or ["auto"])[0]
     if name == "torch":
         from headway.api import load
 
         if type:
-            raise UserError(f"--engine {engines[0]}: only ctranslate2 takes a type")
-        return load(*models, device=device)
+            raise UserError(f"--engine {engines[0]}: only ctranslate2 takes a type; write --precision {type}")
+        return load(*models, device=device, precision=(precisions or ["float32"])[0])
+    if precisions:
+        raise UserError(f"--precision: of {name} it is the type: --engine {name}:{precisions[0]}")
     if len(models) > 1:
         raise UserError(f"--with: {name} takes one model, no ensemble; leave out --engine")
     from headway.interop.ctranslate2_pipeline import load_ctranslate2
@@ -163,10 +189,13 @@ def _prompts(pipeline: "Pipeline", lines: Iterable[str]) -> Iterator[str]:
 
 def _answers(
     pipeline: "Pipeline", lines: list[str], prefix: str, candidates: int, as_json: bool
-) -> Iterator[str]:
+) -> list[str]:
     if pipeline.architecture == "encoder":
-        yield from _filled(pipeline, lines, candidates, as_json)
-        return
+        return list(_filled(pipeline, lines, candidates, as_json))
+    return list(_written(pipeline, lines, prefix, as_json))
+
+
+def _written(pipeline: "Pipeline", lines: list[str], prefix: str, as_json: bool) -> Iterator[str]:
     prefixes = [prefix] * len(lines) if prefix else None
     for line, hypotheses in zip(lines, pipeline.hypotheses(lines, prefixes), strict=True):
         if as_json:

@@ -1,13 +1,17 @@
 """`headway train`: from a recipe, from data, or on from where a run stopped."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from headway.commands.arguments import split_overrides
+from headway.commands.sweep import train_sweep
 
 Objective = Literal["pairs", "causal", "masked"]
+MINUTES = "For data files: minutes of training. Default: until it stops improving."
+SEEDS = "Train so many seeds of the recipe, one after the other, and show how far they lie apart."
+SIZE = "For data files: tiny, small, medium, large, base or big. Default: by the data and the time."
 
 
 def train(
@@ -36,6 +40,9 @@ def train(
             help="A model or run folder whose model is trained further, with its shape and vocabulary.",
         ),
     ] = None,
+    minutes: Annotated[float | None, typer.Option(help=MINUTES)] = None,
+    size: Annotated[str | None, typer.Option(help=SIZE)] = None,
+    seeds: Annotated[int | None, typer.Option(help=SEEDS)] = None,
 ) -> None:
     """Train a model; on a run folder, go on where it stopped.
 
@@ -45,11 +52,18 @@ def train(
     things, overrides = split_overrides(arguments, "name a recipe, data files, or a run folder to go on with")
     from headway.launch import train as run_training
     from headway.run import say_on_stderr
+    from headway.sweep import is_sweep
     from headway.training.distributed import speaks
 
-    outcome = run_training(
-        *things, overrides=overrides, out=out, objective=objective, start_from=start_from, say=say_on_stderr
-    )
+    wishes: dict[str, Any] = {
+        "objective": objective,
+        "start_from": start_from,
+        "minutes": minutes,
+        "size": size,
+    }
+    if seeds is not None or is_sweep(Path(things[0])):
+        raise typer.Exit(train_sweep(things, overrides, seeds, out, **wishes))
+    outcome = run_training(*things, overrides=overrides, out=out, say=say_on_stderr, **wishes)
     if not speaks():
         raise typer.Exit(outcome.exit_status)
     folder = outcome.folder.path

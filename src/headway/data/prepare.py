@@ -33,6 +33,9 @@ from headway.text.tokenizer import TextConfig, Tokenizer, Tokenizers, train_toke
 
 Progress = Callable[[str], None]
 
+ALSO_HELD_OUT = "the source is also in the validation file"
+"""Why an example of the training files is left out of training."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -279,7 +282,7 @@ def _encode(corpus: _Corpus, tokenizers: Tokenizers, files: _Files, fingerprint:
     def routed() -> Iterator[tuple[Part, Record]]:
         for held_out, record in corpus.train(reading):
             if held_out and data.valid:
-                reading.skip("the source is also in the validation file", record.file, record.line)
+                reading.skip(ALSO_HELD_OUT, record.file, record.line)
             else:
                 yield (valid if held_out else train), record
         if data.valid:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from headway.data.corpus import DataConfig
+from headway.data.corpus import DataConfig, Record
 from headway.errors import DataError, RecipeError, did_you_mean
 
 LIBRARIES = ("pandas", "polars", "datasets")
@@ -39,9 +40,27 @@ class TableFiles(NamedTuple):
             )
         return False
 
+    @property
+    def held_out(self) -> int:
+        """Rows that are held out, where the tables tell how many they have."""
+        return sum(_rows(table) or 1 for table in self.valid)
+
+    def beginning(self, data: DataConfig, pairs: bool, most: int) -> tuple[list[Record], int]:
+        """The first examples, at most so many, and how many rows there are, as far as that is told."""
+        names, found = _fields(data, pairs), list[Record]()
+        for table in self.train:
+            _refuse_missing(names, columns_of(table))
+            for number, row in enumerate(islice(rows_of(table), most - len(found)), start=1):
+                cells = [_cell(row, name) for name in names]
+                if all(isinstance(cell, str) and cell.strip() for cell in cells):
+                    found.append(Record(cells[0] if pairs else None, cells[-1], "a table", number))
+        if not found:
+            raise DataError("there is no usable text in the table")
+        return found, sum(_rows(table) or 0 for table in self.train)
+
     def write(self, folder: Path, data: DataConfig, pairs: bool) -> None:
         """One JSON object a row, with the columns that are read."""
-        names = (data.source_field, data.target_field) if pairs else (data.text_field,)
+        names = _fields(data, pairs)
         folder.mkdir(parents=True, exist_ok=True)
         for key, paths in self.paths(folder).items():
             for table, path in zip(getattr(self, key), paths, strict=True):
@@ -91,11 +110,24 @@ def rows_of(table: Any) -> Iterator[Mapping[str, Any]]:
     return iter(table)
 
 
-def _write(table: Any, names: tuple[str, ...], path: Path) -> None:
-    columns = columns_of(table)
+def _fields(data: DataConfig, pairs: bool) -> tuple[str, ...]:
+    """The columns that are read."""
+    return (data.source_field, data.target_field) if pairs else (data.text_field,)
+
+
+def _rows(table: Any) -> int | None:
+    """How many rows a table has, if it knows."""
+    return len(table) if hasattr(table, "__len__") else None
+
+
+def _refuse_missing(names: tuple[str, ...], columns: list[str]) -> None:
     for name in names:
         if name not in columns:
             raise RecipeError(f"a table has no column {name!r}: {did_you_mean(name, columns)}")
+
+
+def _write(table: Any, names: tuple[str, ...], path: Path) -> None:
+    _refuse_missing(names, columns_of(table))
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows_of(table):
             line = {name: _cell(row, name) for name in names}

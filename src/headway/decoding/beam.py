@@ -1,10 +1,12 @@
-"""Beam search. Axes: B sources, K beams, C candidates, N hypotheses kept, T tokens so far, V vocabulary."""
+"""Beam search. Axes: R rows, K adjacent ones (the beams) for each source; V vocabulary."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from headway.decoding.hypothesis import Found, found, penalty
@@ -15,94 +17,133 @@ from headway.decoding.steps import Steps
 from headway.text.special import SpecialIds
 
 
-@dataclass(frozen=True)
-class Beams:
-    """Beginnings of outputs, best first; -inf ranks what does not exist."""
+class Candidate(NamedTuple):
+    """A beam that is one token longer."""
 
-    ids: Int[Tensor, "B N T"]
-    log_probs: Float[Tensor, "B N T"]
-    rank: Float[Tensor, "B N"]
-    """Sum of the log-probabilities of what goes on; score of what ended."""
-    lengths: Int[Tensor, "B N"]
-
-    def best(self, rank: Float[Tensor, "B N"], count: int) -> tuple["Beams", Int[Tensor, "B C"]]:
-        """The `count` best by `rank`, and which they were."""
-        rank, index = rank.topk(count, dim=1)
-        wide = index[..., None].expand(-1, -1, self.ids.shape[2])
-        found = Beams(
-            self.ids.gather(1, wide), self.log_probs.gather(1, wide), rank, self.lengths.gather(1, index)
-        )
-        return found, index
-
-    def of(self, sources: Int[Tensor, "Q"]) -> "Beams":
-        """Those of some of the sources."""
-        return Beams(self.ids[sources], self.log_probs[sources], self.rank[sources], self.lengths[sources])
-
-    def beside(self, others: "Beams") -> "Beams":
-        """These, one column wider to match, and others of the same sources."""
-        ids = torch.nn.functional.pad(self.ids, (0, 1))  # never looked at
-        log_probs = torch.nn.functional.pad(self.log_probs, (0, 1))
-        return Beams(
-            torch.cat((ids, others.ids), dim=1),
-            torch.cat((log_probs, others.log_probs), dim=1),
-            torch.cat((self.rank, others.rank), dim=1),
-            torch.cat((self.lengths, others.lengths), dim=1),
-        )
-
-    def found(self, source: int, length_penalty: float, end: int) -> list[Found]:
-        """Those of one source that exist."""
-        columns = (self.ids, self.log_probs, self.rank, self.lengths)
-        return [
-            found(ids[:length], log_probs[:length], length_penalty, end)
-            for ids, log_probs, rank, length in zip(*(each[source].tolist() for each in columns), strict=True)
-            if rank > -torch.inf
-        ]
+    rank: float
+    """Sum of the log-probabilities; -inf for what does not exist."""
+    beam: int
+    token: int
+    log_prob: float
 
 
-@dataclass(frozen=True)
-class Extension:
-    """One step of a search: which beginnings came up, and what became of them."""
+class Taken(NamedTuple):
+    """What became of the candidates of one step, by their places; the others are dropped."""
 
-    candidates: Beams
-    beam: Int[Tensor, "B C"]
-    """Which beam each continues."""
-    ends: Bool[Tensor, "B C"]
-    counts: Bool[Tensor, "B C"]
-    """Ends that count as hypotheses."""
-    picked: Int[Tensor, "B K"]
-    """Those that the search goes on from, best first; one that ends fills an empty place."""
+    going: list[int]
+    """Those that the search goes on from, best first."""
+    ended: list[int]
+    """Those that ended and count as hypotheses."""
 
 
-def no_beams(log_probs: Float[Tensor, "B V"], count: int) -> Beams:
-    """Empty beginnings, none of which exists."""
-    shape = (len(log_probs), count)
-    return Beams(
-        log_probs.new_zeros(*shape, 0, dtype=torch.long),
-        log_probs.new_zeros(*shape, 0),
-        log_probs.new_full(shape, -torch.inf),
-        log_probs.new_zeros(shape, dtype=torch.long),
-    )
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """The beginning of an output: its newest token, and what leads to it."""
+
+    before: "Beam | None"
+    newest: Candidate
+
+    def path(self) -> list[Candidate]:
+        """From the first token to the newest."""
+        path, beam = [], self
+        while beam.before is not None:
+            path.append(beam.newest)
+            beam = beam.before
+        return path[::-1]
 
 
-def extend(
-    live: Beams, log_probs: Float[Tensor, "B K V"], allowed: Float[Tensor, "B K V"]
-) -> tuple[Beams, Tensor]:
-    """The 2 K best beginnings that are one token longer, and which beam each continues.
+START = Beam(None, Candidate(0.0, 0, -1, 0.0))
+
+
+class BeamSearch:
+    """The search for one source, whoever computes its K rows, and beside whatever else."""
+
+    def __init__(
+        self, config: SearchConfig, shortest: int, longest: int, end: int, *, cut_competes: bool
+    ) -> None:
+        """What the limit cut competes by its score, or else fills the places that nothing ended took."""
+        self.config, self.shortest, self.longest, self.end = config, shortest, longest, end
+        self.cut_competes = cut_competes
+        self.live = [START]
+        self.ended: list[tuple[float, Beam]] = []
+        """With their scores, best first."""
+        self.length = 0
+        self.is_over = False
+
+    @property
+    def ranks(self) -> list[float]:
+        """Of each row; -inf for one that holds no beam."""
+        return [each.newest.rank for each in self.live] + [-torch.inf] * (self.config.beams - len(self.live))
+
+    @property
+    def rows(self) -> list[Candidate]:
+        """For each row which one it goes on from, and the token it reads next.
+
+        Rows without a beam of their own repeat the last: they are there, and rank nowhere.
+        """
+        rows = [each.newest for each in self.live]
+        return rows + rows[-1:] * (self.config.beams - len(rows))
+
+    def take(self, candidates: Sequence[Candidate]) -> Taken:
+        """Choose among the likeliest, 2 K of them, best first.
+
+        The search is over once no live beam can beat the worst hypothesis kept, were every further token
+        certain.
+        """
+        beams, n_best, alpha = self.config.beams, self.config.n_best, self.config.length_penalty
+        self.length += 1
+        going, ended = [], []
+        for place, each in enumerate(candidates):
+            if each.rank == -torch.inf:
+                break
+            if each.token != self.end:
+                going.append(place)
+            elif place < beams:  # only an end among the K best counts: so one beam alone is greedy
+                ended.append(place)
+                score = each.rank / penalty(self.length, alpha)
+                self.ended.append((score, Beam(self.live[each.beam], each)))
+        self.ended.sort(key=itemgetter(0), reverse=True)
+        del self.ended[n_best:], going[beams:]
+        self.live = [Beam(self.live[candidates[place].beam], candidates[place]) for place in going]
+        attainable = max(self.ranks) / penalty(self.longest, alpha)
+        enough = len(self.ended) == n_best and self.ended[-1][0] >= attainable
+        self.is_over = enough or self.length >= self.longest or not going
+        return Taken(going, ended)
+
+    def results(self) -> list[tuple[Found, list[Candidate]]]:
+        """What was found, best first, each with its way through the beams."""
+        every = [beam for _, beam in self.ended]
+        if self.length >= self.longest:
+            every += self.live
+        results = []
+        for path in (beam.path() for beam in every):
+            ids, log_probs = [each.token for each in path], [each.log_prob for each in path]
+            results.append((found(ids, log_probs, self.config.length_penalty, self.end), path))
+        results.sort(key=lambda each: (each[0].finished or self.cut_competes, each[0].score), reverse=True)
+        return results[: self.config.n_best]
+
+
+def candidates_of(
+    searches: Sequence[BeamSearch], log_probs: Float[Tensor, "R V"], special: SpecialIds
+) -> list[list[Candidate]]:
+    """For each of some searches with as many beams its 2 K likeliest, best first, from its rows' next tokens.
 
     At most K of them end, one a beam, so that enough others stay to fill the beams.
     """
-    beams, vocabulary = log_probs.shape[1:]
-    rank, flat = (allowed + live.rank[..., None]).flatten(1).topk(2 * beams, dim=1)
-    beam, token = flat // vocabulary, flat % vocabulary
-    wide = beam[..., None].expand(-1, -1, live.ids.shape[2])
-    newest = log_probs.flatten(1).gather(1, flat)
-    candidates = Beams(
-        torch.cat((live.ids.gather(1, wide), token[..., None]), dim=2),
-        torch.cat((live.log_probs.gather(1, wide), newest[..., None]), dim=2),
-        rank,
-        live.lengths.gather(1, beam) + 1,
-    )
-    return candidates, beam
+    beams, vocabulary, device = searches[0].config.beams, log_probs.shape[1], log_probs.device
+    early = [each.length < each.shortest for each in searches for _ in range(beams)]
+    ranks = log_probs.new_tensor([rank for each in searches for rank in each.ranks])
+    allowed = forbid(log_probs, special, torch.tensor(early, device=device)).add_(ranks[:, None])
+    best = allowed.view(len(searches), -1).topk(2 * beams, dim=1)
+    newest = log_probs.reshape(len(searches), -1).gather(1, best.indices)
+    columns = (best.values.tolist(), best.indices.tolist(), newest.tolist())
+    return [
+        [
+            Candidate(rank, place // vocabulary, place % vocabulary, log_prob)
+            for rank, place, log_prob in zip(*each, strict=True)
+        ]
+        for each in zip(*columns, strict=True)
+    ]
 
 
 def beam_search(
@@ -113,56 +154,35 @@ def beam_search(
     special: SpecialIds,
     *,
     cut_competes: bool,
-    watch: Callable[[Extension], None] | None = None,
+    watch: Callable[[Sequence[Candidate], Taken], None] | None = None,
 ) -> list[list[Found]]:
-    """The best hypotheses of each source, best first; `steps` holds `beams` adjacent rows for each.
+    """The best hypotheses of each source, best first; `steps` holds K adjacent rows for each.
 
-    `first` are the log-probabilities of the first token. A source leaves once no live beam can beat the worst
-    hypothesis kept, were every further token certain. What a limit cut competes by its score, or else fills
-    the places that no ended hypothesis took. `watch` is shown every step, of the sources still searched for.
+    `first` are the log-probabilities of the first token. Sources whose search is over leave. `watch` is shown
+    each step of each source.
     """
-    device, beams, alpha = first.device, config.beams, config.length_penalty
-    results: list[list[Found]] = [[] for _ in range(len(first))]
-    sources = list(range(len(first)))
-    shortest = torch.tensor(room.shortest, device=device)
-    longest = torch.tensor(room.longest, device=device)
-    live, ended = no_beams(first, beams), no_beams(first, config.n_best)
-    live.rank[:, 0] = 0
-    log_probs = first[:, None].expand(-1, beams, -1)
-    length = 0
-    while True:
-        length += 1
-        early = (length <= shortest)[:, None].expand(-1, beams)
-        allowed = forbid(log_probs.flatten(0, 1), special, early.flatten()).view(log_probs.shape)
-        candidates, beam = extend(live, log_probs, allowed)
-        ends = candidates.ids[..., -1] == special.end
-        # Only an end among the K best counts: so one beam alone is greedy.
-        takes_beam = torch.arange(ends.shape[1], device=device) < beams
-        counts = ends & takes_beam
-        score = torch.where(counts, candidates.rank / penalty(length, alpha), -torch.inf)
-        pool = ended.beside(candidates)
-        ended, _ = pool.best(torch.cat((ended.rank, score), dim=1), config.n_best)
-        live, picked = candidates.best(candidates.rank.masked_fill(ends, -torch.inf), beams)
-        if watch is not None:
-            watch(Extension(candidates, beam, ends, counts, picked))
-        attainable = live.rank[:, 0] / ((5 + longest) / 6) ** alpha
-        leave = ((ended.rank[:, -1] >= attainable) | (length >= longest)).tolist()
-        for i in [i for i, leaves in enumerate(leave) if leaves]:
-            hypotheses = ended.found(i, alpha, special.end)
-            if length >= room.longest[sources[i]]:
-                hypotheses += live.found(i, alpha, special.end)
-            hypotheses.sort(key=lambda each: (each.finished or cut_competes, each.score), reverse=True)
-            results[sources[i]] = hypotheses[: config.n_best]
-        stay = [i for i, leaves in enumerate(leave) if not leaves]
-        if not stay:
-            return results
-        index = torch.tensor(stay, device=device)
-        rows = (index[:, None] * beams + beam.gather(1, picked)[index]).flatten()
-        if len(stay) < len(sources):
-            sources = [sources[i] for i in stay]
-            live, ended, shortest, longest = live.of(index), ended.of(index), shortest[index], longest[index]
-            steps.keep(rows)
-        elif beams > 1:
-            steps.reorder(rows)
-        log_probs = steps.step(live.ids[..., -1].flatten())
-        log_probs = log_probs.view(len(stay), beams, -1)
+    searches = [
+        BeamSearch(config, shortest, longest, special.end, cut_competes=cut_competes)
+        for shortest, longest in zip(room.shortest, room.longest, strict=True)
+    ]
+    going, log_probs = searches, first.repeat_interleave(config.beams, dim=0)
+    while going:
+        rows, tokens, staying = [], [], []
+        for number, candidates in enumerate(candidates_of(going, log_probs, special)):
+            search = going[number]
+            taken = search.take(candidates)
+            if watch is not None:
+                watch(candidates, taken)
+            if not search.is_over:
+                staying.append(search)
+                rows += [number * config.beams + each.beam for each in search.rows]
+                tokens += [each.token for each in search.rows]
+        if staying:
+            index = torch.tensor(rows, device=first.device)
+            if len(staying) < len(going):
+                steps.keep(index)
+            elif config.beams > 1:
+                steps.reorder(index)
+            log_probs = steps.step(torch.tensor(tokens, device=first.device))
+        going = staying
+    return [[each for each, _ in search.results()] for search in searches]

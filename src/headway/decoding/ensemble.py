@@ -46,7 +46,7 @@ class Ensemble:
 
     @property
     def device(self) -> torch.device:
-        return self.models[0].output.weight.device
+        return self.models[0].embedding.tokens.weight.device
 
     @property
     def source_room(self) -> int:

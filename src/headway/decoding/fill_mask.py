@@ -54,6 +54,8 @@ class Filling:
     text: str
     ids: list[int]
     places: list[int]
+    allowed: dict[int, Sequence[int]]
+    """The only tokens that may stand in a place; of one that is not named, any."""
     chosen: dict[int, Likeliest] = field(default_factory=dict)
     """Of each place that is filled."""
 
@@ -86,16 +88,24 @@ class Filler:
             raise UserError("only a masked language model fills blanks")
         self.ensemble, self.batch_tokens = ensemble, batch_tokens
 
-    def fill(self, texts: Sequence[str], candidates: int = 5) -> list[Filled]:
+    def fill(
+        self,
+        texts: Sequence[str],
+        candidates: int = 5,
+        allowed: Sequence[Sequence[Sequence[int]]] | None = None,
+    ) -> list[Filled]:
         """Each text with its blanks filled, one token each.
 
         In every round all open blanks are predicted from what stands so far, and the one that the model is
-        surest of is filled. A text longer than the context is seen around each blank. Raises UserError for a
-        text without a blank, or for no candidates.
+        surest of is filled. A text longer than the context is seen around each blank. `allowed` are for each
+        text and each of its blanks the only tokens that may fill it, as `targets_of` finds them. Raises
+        UserError for a text without a blank, or for no candidates.
         """
         if candidates < 1:
             raise UserError(f"{candidates} candidates for each blank: ask for at least 1")
         fillings = [self._begin(text) for text in texts]
+        for each, tokens in zip(fillings, allowed or (), strict=allowed is not None):
+            each.allowed |= zip(each.places, tokens, strict=True)
         while unfilled := [each for each in fillings if each.open]:
             self._round(unfilled, candidates)
         return [self._filled(each) for each in fillings]
@@ -107,7 +117,37 @@ class Filler:
         if not places:
             shown = text if len(text) <= 60 else text[:59] + "…"
             raise UserError(f"no blank in {shown!r}: write what is to be filled as {' or '.join(BLANKS)}")
-        return Filling(text, ids, places)
+        return Filling(text, ids, places, {})
+
+    def targets_of(self, text: str, targets: Sequence[str]) -> list[list[int]]:
+        """For each blank of a text the tokens by which these words would stand there.
+
+        Raises UserError for one that is no single token.
+        """
+        spaces, known = self.ensemble.tokenizers.target.kind != "characters", dict[str | None, list[int]]()
+        found = []
+        for number, before in enumerate(split_at_blanks(text)[:-1]):
+            # As in `encode_blanks`: a space before a blank belongs to the word.
+            company = BLANKS[0] if number or before else None
+            if before.endswith(" ") and spaces:
+                company = f"{BLANKS[0]} "
+            if company not in known:
+                known[company] = [self._token_of(target, company) for target in targets]
+            found.append(known[company])
+        return found
+
+    def _token_of(self, target: str, company: str | None) -> int:
+        """The token that a word is behind a blank, or at the beginning of a text."""
+        tokenizer = self.ensemble.tokenizers.target
+        ways = [tokenizer.encode(target)]
+        if company is not None:  # a piece without the space is written alike, if the word has none of its own
+            near = dict.fromkeys((company, company.removesuffix(" ")))
+            ways = [tokenizer.encode_blanks(each + target)[1:] for each in near]
+        for ids in ways:
+            if target and len(ids) == 1 and ids[0] not in tokenizer.special.never_chosen:
+                return ids[0]
+        pieces = " ".join(tokenizer.pieces(ways[0]))
+        raise UserError(f"{target!r} is not one token of the model's vocabulary, but: {pieces or 'none'}")
 
     def _round(self, fillings: Sequence[Filling], candidates: int) -> None:
         """Fill one blank of each text."""
@@ -138,7 +178,14 @@ class Filler:
             hidden = self.ensemble.hidden(pad_encoder(rows, special.pad, device))
             log_probs = self.ensemble.log_probs(hidden, (row, torch.tensor(columns, device=device)))
         never_end = torch.ones(len(log_probs), dtype=torch.bool, device=device)
-        best = forbid(log_probs, special, never_end).topk(min(count, log_probs.shape[1]), dim=1)
+        possible = forbid(log_probs, special, never_end)
+        allowed = [view.filling.allowed.get(place) for view in views for place in view.places]
+        for line, tokens in zip(possible, allowed, strict=True):
+            if tokens is not None:
+                index = torch.tensor(tokens, device=device)
+                kept = line[index]
+                line.fill_(-torch.inf)[index] = kept
+        best = possible.topk(min(count, log_probs.shape[1]), dim=1)
         return [
             [(token, value) for token, value in zip(tokens, values, strict=True) if value > -torch.inf]
             for tokens, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)

@@ -1,6 +1,27 @@
-"""How weights lie in memory while a model decodes."""
+"""How weights lie in memory while a model decodes, and in how many bits."""
 
+import warnings
+from collections.abc import Callable
+
+import torch
 from torch import nn
+
+from headway.errors import UserError, did_you_mean
+
+PRECISIONS = ("float32", "int8")
+
+
+def preparation(precision: str, device: torch.device) -> Callable[[nn.Module], None]:
+    """What makes a model ready to predict in this precision. Raises UserError where that is not to be had."""
+    if precision == "float32":
+        return lay_out_for_few_rows
+    if precision not in PRECISIONS:
+        raise UserError(f"there is no precision {precision!r}: {did_you_mean(precision, PRECISIONS)}")
+    if device.type != "cpu":
+        raise UserError(f"int8 is for the CPU, and the device is {device.type}: name cpu as the device")
+    if "x86" not in torch.backends.quantized.supported_engines:
+        raise UserError("int8: this torch has no products in 8 bits for this processor: use float32")
+    return quantize
 
 
 def lay_out_for_few_rows(model: nn.Module) -> None:
@@ -12,3 +33,18 @@ def lay_out_for_few_rows(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Linear) and module.weight.device.type == "cpu":
             module.weight.data = module.weight.data.t().contiguous().t()
+
+
+def quantize(model: nn.Module) -> None:
+    """Hold the matrices of linear layers in 8 bits, with a scale for each output.
+
+    What is multiplied with them is brought to 8 bits as it comes, with one scale for all of it; sums, norms,
+    softmax and embeddings stay in float32.
+    """
+    with warnings.catch_warnings():
+        # It is to move to another package, whose layers want a compiler to be fast.
+        warnings.simplefilter("ignore")
+        from torch.ao import quantization
+
+        kinds = {nn.Linear: quantization.per_channel_dynamic_qconfig}
+        quantization.quantize_dynamic(model, kinds, dtype=torch.qint8, inplace=True)

@@ -1,5 +1,8 @@
 """What chance does to a ratio of sums over N examples: resampling of examples (Efron 1979)."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float, Real
 
@@ -17,22 +20,50 @@ def ratio(part: float | np.number, whole: float | np.number) -> float:
 
 def interval(parts: Counts, wholes: Counts) -> tuple[float, float]:
     """Bounds of sum(parts) / sum(wholes) that hold with 95 % confidence."""
-    ratios = _ratios(*_resampled(parts, wholes))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(
-        ratios, [tail, 1 - tail], method="inverted_cdf"
-    )  # one of them: they may be infinite
-    return float(low), float(high)
+    return bounds_of(_ratios(*_resampled(parts, wholes)))
 
 
-def p_value(first: Counts, second: Counts, wholes_first: Counts, wholes_second: Counts) -> float:
-    """How often chance alone makes the two ratios differ as much (paired, two-sided; Koehn 2004)."""
+class Difference(NamedTuple):
+    """What chance does to the difference of two systems on the same examples."""
+
+    p_value: float
+    """How often chance alone makes a difference as large."""
+    low: float
+    """With `high` the bounds of the difference that hold with 95 % confidence."""
+    high: float
+
+
+def paired_difference(
+    first: Counts,
+    second: Counts,
+    wholes_first: Counts,
+    wholes_second: Counts,
+    shown: Callable[[Float[np.ndarray, "M"]], Float[np.ndarray, "M"]] | None = None,
+) -> Difference:
+    """First less second, each a ratio of sums (paired, two-sided; Koehn 2004).
+
+    `shown` makes of a ratio the figure that people see, in which the bounds are; it must be increasing.
+    """
     difference = ratio(first.sum(), wholes_first.sum()) - ratio(second.sum(), wholes_second.sum())
     a, b, whole_a, whole_b = _resampled(first, second, wholes_first, wholes_second)
-    resampled = _ratios(a, whole_a) - _ratios(b, whole_b)
+    one, other = _ratios(a, whole_a), _ratios(b, whole_b)
+    bounds = bounds_of(one - other if shown is None else shown(one) - shown(other))
+    return Difference(chance_of(difference, one - other), *bounds)
+
+
+def chance_of(difference: float, resampled: Float[np.ndarray, "M"]) -> float:
+    """How often chance alone makes a difference as large, from differences of resampled examples."""
     # Resampled differences spread around the one observed; around zero they are what chance makes.
     as_large = np.abs(resampled - resampled.mean()) >= abs(difference)
-    return float((as_large.sum() + 1) / (SAMPLES + 1))
+    return float((as_large.sum() + 1) / (len(resampled) + 1))
+
+
+def bounds_of(resampled: Float[np.ndarray, "M"]) -> tuple[float, float]:
+    """Bounds that hold with 95 % confidence, from figures of resampled examples."""
+    tail = (1 - CONFIDENCE) / 2
+    # One of them, for they may be infinite.
+    low, high = np.quantile(resampled, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)
 
 
 def _ratios(parts: Real[np.ndarray, "M"], wholes: Real[np.ndarray, "M"]) -> Float[np.ndarray, "M"]:

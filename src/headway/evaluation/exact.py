@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from headway.evaluation.bootstrap import Counts, interval, p_value, ratio
+from headway.evaluation.bootstrap import Counts, interval, paired_difference, ratio
 from headway.evaluation.result import Comparison, Measure
 
 References = Sequence[Sequence[str]]
@@ -40,13 +40,15 @@ def edit_error_rate(outputs: Sequence[str], references: References, unit: Unit, 
 def compare_exact_match(first: Sequence[str], second: Sequence[str], references: References) -> Comparison:
     """Two systems' exact match on the same examples."""
     ones = np.ones(len(first), dtype=np.int64)
-    a, b = _right(first, references), _right(second, references)
-    return Comparison(
-        name="exact match",
-        first=100 * float(a.mean()),
-        second=100 * float(b.mean()),
-        p_value=p_value(a, b, ones, ones),
-    )
+    return _compared("exact match", _right(first, references), _right(second, references), ones, ones)
+
+
+def compare_wrong_outputs(
+    first: Sequence[str], second: Sequence[str], references: References, name: str = "word error rate"
+) -> Comparison:
+    """Two systems' share of outputs that equal no reference."""
+    ones = np.ones(len(first), dtype=np.int64)
+    return _compared(name, 1 - _right(first, references), 1 - _right(second, references), ones, ones)
 
 
 def compare_edit_error_rate(
@@ -54,11 +56,19 @@ def compare_edit_error_rate(
 ) -> Comparison:
     """Two systems' edit error rate on the same examples."""
     (a, lengths_a), (b, lengths_b) = (nearest_errors(each, references, unit) for each in (first, second))
+    return _compared(name, a, b, lengths_a, lengths_b)
+
+
+def _compared(name: str, a: Counts, b: Counts, wholes_a: Counts, wholes_b: Counts) -> Comparison:
+    """Two shares in per cent."""
+    found = paired_difference(a, b, wholes_a, wholes_b)
     return Comparison(
         name=name,
-        first=100 * ratio(a.sum(), lengths_a.sum()),
-        second=100 * ratio(b.sum(), lengths_b.sum()),
-        p_value=p_value(a, b, lengths_a, lengths_b),
+        first=100 * ratio(a.sum(), wholes_a.sum()),
+        second=100 * ratio(b.sum(), wholes_b.sum()),
+        p_value=found.p_value,
+        low=100 * found.low,
+        high=100 * found.high,
     )
 
 

@@ -29,10 +29,14 @@ class Measure:
 
     def __str__(self) -> str:
         """The figure, and on a second line what bounds it."""
-        shown = f"{_rounded(self.value)}{' ' * bool(self.unit)}{self.unit}"
+        shown = f"{rounded(self.value)}{' ' * bool(self.unit)}{self.unit}"
         if self.low is None or self.high is None:
             return shown
-        return f"{shown}\n{_rounded(self.low)}–{_rounded(self.high)}"
+        return f"{shown}\n{rounded(self.low)}–{rounded(self.high)}"
+
+
+NOISE = 0.05
+"""A difference that chance alone makes as often as this lies within noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,34 @@ class Comparison:
     second: float
     p_value: float
     """How often chance alone makes a difference as large (paired bootstrap, two-sided)."""
+    low: float
+    """With `high` bounds of `difference` that hold with 95 % confidence (the same bootstrap)."""
+    high: float
+
+    @property
+    def difference(self) -> float:
+        """The first less the second."""
+        return 0.0 if self.first == self.second else self.first - self.second
+
+    @property
+    def is_within_noise(self) -> bool:
+        """Whether chance alone may well have made the difference."""
+        return self.p_value >= NOISE
+
+    def in_words(self) -> str:
+        """What it says, and the figures behind it."""
+        if self.first == self.second:
+            return "there is no difference"
+        verdict = "lies within noise" if self.is_within_noise else "is more than noise"
+        return (
+            f"the difference of {rounded(self.difference)} {verdict}: p = {self.p_value:.2g}; "
+            f"95 % interval of the difference [{rounded(self.low)}, {rounded(self.high)}]"
+        )
+
+    def to_table(self) -> dict[str, Any]:
+        """What JSON says of it."""
+        own = {"difference": self.difference, "within_noise": self.is_within_noise}
+        return {**asdict(self), **own, "in_words": self.in_words()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +90,11 @@ class Evaluation:
 
     def to_json(self) -> str:
         """A JSON object; figures that are no finite numbers are null."""
-        return json.dumps(_finite(asdict(self)), indent=2, ensure_ascii=False)
+        return json_text(self.to_table())
+
+    def to_table(self) -> dict[str, Any]:
+        """What JSON says of it."""
+        return {**asdict(self), "comparisons": [each.to_table() for each in self.comparisons]}
 
     def table(self) -> Table:
         """A row for each measure and a column for each system, with the signatures below."""
@@ -66,7 +102,8 @@ class Evaluation:
         for measures in self.systems.values():
             rows = {measure.name: measure for measure in measures} | rows
         signatures = [f"{row.name}: {row.signature}" for row in rows.values() if row.signature]
-        caption = [f"{self.examples:,} examples; below each figure: 95 % confidence", *signatures]
+        said = [f"{each.name}, first less second: {each.in_words()}" for each in self.comparisons]
+        caption = [f"{self.examples:,} examples; below each figure: 95 % confidence", *said, *signatures]
         table = Table(caption="\n".join(caption), caption_justify="left")
         table.add_column("measure")
         for system in self.systems:
@@ -86,11 +123,16 @@ def _cell(measures: Sequence[Measure], name: str) -> str:
     return next((str(measure) for measure in measures if measure.name == name), "")
 
 
-def _rounded(value: float) -> str:
+def rounded(value: float) -> str:
     """Two decimals, or three significant digits where that is more."""
     if not math.isfinite(value) or abs(value) >= 1 or value == 0:
         return f"{value:.2f}"
     return f"{value:.3g}"
+
+
+def json_text(content: Mapping[str, Any]) -> str:
+    """A JSON object; figures that are no finite numbers are null."""
+    return json.dumps(_finite(content), indent=2, ensure_ascii=False)
 
 
 def _finite(value: Any) -> Any:

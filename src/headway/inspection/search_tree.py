@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from headway.decoding.beam import Extension, beam_search
+from headway.decoding.beam import Candidate, Taken, beam_search
 from headway.decoding.ensemble import Ensemble
 from headway.decoding.hypothesis import Found, penalty
 from headway.decoding.requests import Request, pair_request, prompt_request
@@ -39,34 +39,33 @@ class TreeWatch:
     """Grows the tree of one source while a search runs."""
 
     length_penalty: float
+    end: int
+    """The token that ends a text."""
     nodes: list[Node] = field(default_factory=list)
     live: list[int] = field(default_factory=lambda: [-1])
     """The node at which each beam stands."""
 
-    def __call__(self, extension: Extension) -> None:
-        candidates = extension.candidates
+    def __call__(self, candidates: Sequence[Candidate], taken: Taken) -> None:
         made: dict[int, int] = {}
-        columns = (
-            candidates.ids[0, :, -1],
-            candidates.rank[0],
-            extension.beam[0],
-            extension.ends[0],
-            extension.counts[0],
-        )
-        picked = extension.picked[0].tolist()
-        for place, (token, rank, beam, ends, counts) in enumerate(
-            zip(*(each.tolist() for each in columns), strict=True)
-        ):
-            if rank == float("-inf"):
+        step = self.nodes[self.live[0]].step + 1 if self.nodes else 1
+        for place, each in enumerate(candidates):
+            if each.rank == float("-inf"):
                 continue
-            step = candidates.ids.shape[2]
-            score = rank / penalty(step, self.length_penalty)
             made[place] = len(self.nodes)
-            kept = counts if ends else place in picked
             self.nodes.append(
-                Node(len(self.nodes), self.live[beam], step, token, "", rank, score, kept, ends)
+                Node(
+                    id=len(self.nodes),
+                    parent=self.live[each.beam],
+                    step=step,
+                    token=each.token,
+                    text="",
+                    log_prob=each.rank,
+                    score=each.rank / penalty(step, self.length_penalty),
+                    kept=place in taken.going or place in taken.ended,
+                    finished=each.token == self.end,
+                )
             )
-        self.live = [made.get(place, -1) for place in picked]
+        self.live = [made[place] for place in taken.going]
 
 
 def search_tree(ensemble: Ensemble, search: SearchConfig, text: str) -> tuple[list[Node], list[Found]]:
@@ -79,7 +78,8 @@ def search_tree(ensemble: Ensemble, search: SearchConfig, text: str) -> tuple[li
     if search.method != "beam":
         raise UserError(f"search.method = {search.method!r} has no beams: choose method = 'beam'")
     request = _request(ensemble, search, text)
-    watch = TreeWatch(search.length_penalty)
+    special = ensemble.tokenizers.target.special
+    watch = TreeWatch(search.length_penalty, special.end)
     with ensemble.evaluating():
         sources = None if request.source is None else [request.source]
         steps, first = ensemble.begin(sources, [request.start], search.beams)
@@ -88,8 +88,8 @@ def search_tree(ensemble: Ensemble, search: SearchConfig, text: str) -> tuple[li
             first[:1],
             Room([request.shortest], [request.longest]),
             search,
+            special,
             cut_competes=ensemble.architecture == "decoder",
-            special=ensemble.tokenizers.target.special,
             watch=watch,
         )
     pieces = ensemble.tokenizers.target.pieces(node.token for node in watch.nodes)

@@ -1,5 +1,6 @@
 """The one table of what can be exported where: `inspect` shows it, exporters refuse by it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -22,7 +23,9 @@ from headway.interop.families.roformer import ROFORMER
 from headway.interop.families.t5 import T5
 from headway.interop.family import Family, Rule, refused
 from headway.interop.gguf import RULES as GGUF_RULES
+from headway.interop.gguf_tokenizer import broken as broken_in_gguf
 from headway.model.config import TransformerConfig
+from headway.text.tokenizer import Tokenizer, TokenizerConfig
 
 Target = Literal["transformers", "ctranslate2", "onnx", "gguf", "torch"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -40,6 +43,12 @@ HOLDERS: dict[Target, tuple[Family, ...]] = {"transformers": FAMILIES, "gguf": (
 RULES: dict[Target, tuple[Rule, ...]] = {"ctranslate2": CTRANSLATE2_RULES, "gguf": GGUF_RULES}
 """What else a target asks for."""
 
+Vocabulary = Tokenizer | TokenizerConfig
+"""That of the target, or of all: learned already, or as it will be."""
+
+OF_VOCABULARIES: dict[Target, Callable[[Vocabulary], list[Rule]]] = {"gguf": broken_in_gguf}
+"""Targets that hold some vocabularies only: the rules that one breaks."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -55,14 +64,19 @@ class Verdict:
         return not self.broken
 
 
-def verdicts(config: TransformerConfig) -> list[Verdict]:
+def verdicts(config: TransformerConfig, text: Vocabulary | None = None) -> list[Verdict]:
     """One for each target, in their order."""
-    return [verdict(target, config) for target in TARGETS]
+    return [verdict(target, config, text) for target in TARGETS]
 
 
-def verdict(target: Target, config: TransformerConfig) -> Verdict:
-    """Whether the target can hold such a model: as a shape that it knows, or else against the nearest."""
+def verdict(target: Target, config: TransformerConfig, text: Vocabulary | None = None) -> Verdict:
+    """Whether the target can hold such a model: as a shape that it knows, or else against the nearest.
+
+    Without `text` any vocabulary is right.
+    """
     further = [rule for rule in RULES.get(target, ()) if not rule.holds(config)]
+    if text is not None and target in OF_VOCABULARIES:
+        further += OF_VOCABULARIES[target](text)
     holders = HOLDERS.get(target)
     if holders is None:
         return Verdict(target, "", tuple(further))
@@ -71,7 +85,7 @@ def verdict(target: Target, config: TransformerConfig) -> Verdict:
         kinds = " and ".join(sorted({f"{family.architecture}s" for family in holders}))
         return Verdict(target, "", (Rule(lambda _: False, f"it holds {kinds} only", ""),))
     nearest = min(alike, key=lambda family: len(family.broken(config)))
-    return Verdict(target, nearest.class_name, (*nearest.broken(config), *further))
+    return Verdict(target, nearest.class_of(config), (*nearest.broken(config), *further))
 
 
 def family_of(config: TransformerConfig, target: Target = "transformers") -> Family:
@@ -80,9 +94,9 @@ def family_of(config: TransformerConfig, target: Target = "transformers") -> Fam
     return next(family for family in HOLDERS[target] if not family.broken(config))
 
 
-def refuse(target: Target, config: TransformerConfig) -> None:
+def refuse(target: Target, config: TransformerConfig, text: Vocabulary | None = None) -> None:
     """Raises UserError, with the table's reasons, if the target cannot hold the model."""
-    found = verdict(target, config)
+    found = verdict(target, config, text)
     if not found.possible:
         against = f"{found.holder} comes nearest, but " if found.holder else ""
         raise UserError(f"{target} cannot hold this model: {against}{refused(found.broken)}")

@@ -1,6 +1,7 @@
 """The card of an exported folder: how to open it, what was proved, and where it differs from ours."""
 
 from headway.bundle import Bundle
+from headway.interop.compatibility import family_of
 from headway.interop.proof import Proof
 from headway.interop.tokenizer_files import TARGET_FOLDER
 
@@ -15,6 +16,12 @@ MASKED = """from transformers import pipeline
 
 fill = pipeline("fill-mask", "FOLDER")
 print(fill("some <mask> text"))
+"""
+BARE = """from transformers import AutoModel, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("FOLDER")
+model = AutoModel.from_pretrained("FOLDER")
+states = model(**tokenizer(["some text"], return_tensors="pt")).last_hidden_state
 """
 CAUSAL = """from transformers import pipeline
 
@@ -38,7 +45,7 @@ def export_card(bundle: Bundle, target: str, name: str, proof: Proof) -> str:
     proved = "\n".join(f"- {line}" for line in proof.lines())
     parts = [
         f"# {name}",
-        f"A Transformer ({bundle.architecture}), trained with Headway and exported for {NAMES[target]}.",
+        f"A Transformer ({bundle.architecture}), exported by Headway for {NAMES[target]}.",
     ]
     if target == "transformers":
         parts.append("\n".join(["## Use", "", "```python", _opening(bundle, name) + "```"]))
@@ -53,9 +60,15 @@ def export_card(bundle: Bundle, target: str, name: str, proof: Proof) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _is_bare(bundle: Bundle) -> bool:
+    """Whether `transformers` gets a class without a prediction head."""
+    family = family_of(bundle.config)
+    return family.class_of(bundle.config) != family.class_name
+
+
 def _opening(bundle: Bundle, name: str) -> str:
     source, target = bundle.tokenizers
-    code = OPENING[bundle.architecture]
+    code = BARE if _is_bare(bundle) else OPENING[bundle.architecture]
     if source is not None and source is not target:
         code = code.replace(
             "model =",
@@ -87,6 +100,11 @@ def _notes(bundle: Bundle, target: str) -> list[str]:
     kind = bundle.config.positions.kind
     if kind in ("sinusoidal", "learned") and target == "transformers":
         notes.append(f"It reads at most {bundle.config.positions.max_length:,} tokens at once.")
+    if target == "transformers" and _is_bare(bundle):
+        notes.append(
+            "It has no prediction head: `AutoModel` opens it. What it says of a token is its state times the "
+            "token embeddings; where the class has a pooler, that gives zeros."
+        )
     if bundle.architecture == "encoder" and target == "transformers":
         from headway.interop.sentence_folder import pooling_in_words
 

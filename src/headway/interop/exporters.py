@@ -39,7 +39,7 @@ def export_bundle(bundle: Bundle, target: str, folder: Path, texts: Texts, type:
         raise UserError(f"--type {type}: {did_you_mean(type, TYPES)}")
     if type != "float32" and target != "ctranslate2":
         raise UserError(f"--type {type}: only ctranslate2 stores other numbers than float32")
-    refuse(target, bundle.config)
+    refuse(target, bundle.config, bundle.tokenizers.target)
     with new_folder(folder) as beside:
         written = WRITERS[target](bundle, beside, type)
         watched = Watched(written.opponent)

@@ -33,7 +33,7 @@ class Family:
     name: str
     """Their model_type."""
     class_name: str
-    """The class that opens the folder, as in config.json's "architectures"."""
+    """Their class, with the head that predicts tokens."""
     architecture: Architecture
     rules: tuple[Rule, ...]
     to_config: Callable[[TransformerConfig], Settings]
@@ -45,6 +45,12 @@ class Family:
     """Rewrites of our weights, in the order in which they precede the name map on the way out."""
     extra: Callable[[TransformerConfig], Settings] = field(default=lambda config: {})
     """Settings that other programs want to find in config.json, and theirs ignores."""
+    bare_name: str = ""
+    """Its class without a prediction head; empty for families whose models here all have one."""
+
+    def class_of(self, config: TransformerConfig) -> str:
+        """The class that opens such a model, as in config.json's "architectures"."""
+        return self.bare_name if self.bare_name and is_bare(config) else self.class_name
 
     def broken(self, config: TransformerConfig) -> list[Rule]:
         """The rules that a model breaks, that of its architecture first; none = it can be held exactly."""
@@ -66,6 +72,12 @@ class Family:
         for change in reversed(self.changes):
             weights = change(config).back(weights)
         return weights
+
+
+def is_bare(config: TransformerConfig) -> bool:
+    """Whether an encoder is its states and nothing else: what predicts tokens is the embeddings alone."""
+    own_head = config.output_transform or config.output_bias or not config.tie_output
+    return config.architecture == "encoder" and not own_head and not config.scale_embeddings
 
 
 _WITH_ARTICLE = {"encoder-decoder": "an encoder-decoder", "encoder": "an encoder", "decoder": "a decoder"}

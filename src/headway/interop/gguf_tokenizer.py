@@ -7,8 +7,20 @@ from typing import Any, NamedTuple
 import tokenizers
 
 from headway.errors import FolderError, UserError
+from headway.interop.family import Rule, refused
 from headway.text.special import SpecialIds
-from headway.text.tokenizer import Tokenizer
+from headway.text.tokenizer import Tokenizer, TokenizerConfig
+
+BYTES_ALONE = Rule(lambda _: False, "it holds byte-level vocabularies alone", "text.target.kind=bpe")
+NO_NORMALIZATION = Rule(
+    lambda _: False,
+    "it holds no normalization of text",
+    "text.target.normalize=none text.target.lowercase=false",
+)
+NAMED_SPLITTING = Rule(
+    lambda _: False, "its vocabularies split text in a way that llama.cpp has a name for", ""
+)
+"""Rules that speak of a vocabulary, which no shape of a model breaks or keeps."""
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5
 """Types of tokens there."""
@@ -61,6 +73,8 @@ def tokenizer_settings(tokenizer: Tokenizer, size: int) -> dict[str, Any]:
     """
     content = json.loads(tokenizer.to_json())
     name = _name_of(content)
+    if isinstance(name, Rule):
+        raise UserError(f"gguf cannot hold this vocabulary: {refused([name])}")
     library = tokenizers.Tokenizer.from_str(tokenizer.to_json())
     by_id = {index: token for token, index in library.get_vocab(with_added_tokens=True).items()}
     unused = {index: f"[unused {index}]" for index in range(size) if index not in by_id}
@@ -89,6 +103,15 @@ def tokenizer_settings(tokenizer: Tokenizer, size: int) -> dict[str, Any]:
         "add_eos_token": False,
         "add_space_prefix": False,
     }
+
+
+def broken(text: Tokenizer | TokenizerConfig) -> list[Rule]:
+    """What stands against a vocabulary, or one that will be learned so."""
+    if isinstance(text, Tokenizer):
+        name = _name_of(json.loads(text.to_json()))
+        return [name] if isinstance(name, Rule) else []
+    normalizes = text.normalize != "none" or text.lowercase
+    return [BYTES_ALONE] * (text.kind != "bpe") + [NO_NORMALIZATION] * normalizes
 
 
 def read_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
@@ -124,23 +147,18 @@ def read_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
     return Tokenizer(json.dumps(content, ensure_ascii=False), _special(settings, size, pre))
 
 
-def _name_of(content: Json) -> str:
-    """Under which name llama.cpp splits text as this vocabulary does. Raises UserError if it never does."""
+def _name_of(content: Json) -> str | Rule:
+    """Under which name llama.cpp splits text as this vocabulary does, or the rule by which it never does."""
     model = content["model"]
     if model["type"] != "BPE" or (content["decoder"] or {}).get("type") != "ByteLevel":
-        raise UserError("gguf holds byte-level vocabularies alone: train with text.target.kind=bpe")
+        return BYTES_ALONE
     for name, each in splittings().items():
         alike = _without_offsets(content["pre_tokenizer"]) == _without_offsets(each.splitter)
         # A normalizer of no steps changes nothing.
         same_steps = (content["normalizer"] or None) == each.normalizer
         if alike and same_steps and bool(model.get("ignore_merges")) == each.ignore_merges:
             return name
-    if content["normalizer"]:
-        raise UserError(
-            "gguf holds no normalization of text: train with text.target.normalize=none and "
-            "text.target.lowercase=false"
-        )
-    raise UserError("gguf holds only vocabularies that split text in a way that llama.cpp has a name for")
+    return NO_NORMALIZATION if content["normalizer"] else NAMED_SPLITTING
 
 
 def _without_offsets(part: Any) -> Any:

@@ -39,7 +39,7 @@ def write_transformers(bundle: Bundle, folder: Path) -> Family:
     family = family_of(config)
     weights = family.export_weights(config, weights_of(bundle.model))
     settings = {
-        "architectures": [family.class_name],
+        "architectures": [family.class_of(config)],
         "model_type": family.name,
         **family.to_config(config),
         **family.extra(config),

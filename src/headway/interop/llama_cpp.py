@@ -25,12 +25,18 @@ def export(bundle: Bundle, folder: Path) -> tuple[Opponent, Demand]:
     Without the package llama-cpp-python the file is read back, which proves its tensors and settings alone.
     """
     path = write_gguf(bundle, folder)
+    other = opened(bundle, path)
+    rough = bundle.config.activation == "gelu_tanh"
+    return (ReadBack(path), EXACT) if other is None else (other, ROUGHLY if rough else EXACT)
+
+
+def opened(bundle: Bundle, path: Path) -> Opponent | None:
+    """The file as llama.cpp runs it; None without the package llama-cpp-python."""
     try:
         import llama_cpp
     except ImportError:
-        return ReadBack(path), EXACT
-    rough = bundle.config.activation == "gelu_tanh"
-    return LlamaCppModel(llama_cpp, path, bundle), ROUGHLY if rough else EXACT
+        return None
+    return LlamaCppModel(llama_cpp, path, bundle)
 
 
 class _Continues:
@@ -77,7 +83,7 @@ class LlamaCppModel(_Continues):
 
     def _open(self, room: int) -> Any:
         """The model with room for so many tokens; it keeps the logits of each."""
-        self._room = room
+        self._room, self._read = room, list[int]()  # what its cache holds
         threads = torch.get_num_threads()
         return self._library.Llama(
             model_path=str(self._path),
@@ -95,8 +101,12 @@ class LlamaCppModel(_Continues):
     def _logits(self, ids: list[int]) -> Tensor:
         if len(ids) > self._room:
             self._model = self._open(2 * len(ids))
-        self._model.reset()
-        self._model.eval(ids)
+        known = len(self._read)
+        if known >= len(ids) or ids[:known] != self._read:
+            self._model.reset()
+            known = 0
+        self._model.eval(ids[known:])
+        self._read = list(ids)
         return torch.from_numpy(np.array(self._model.scores[: len(ids)]))
 
 

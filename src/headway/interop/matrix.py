@@ -10,6 +10,7 @@ from typing import get_args
 from headway.errors import RecipeError
 from headway.interop.compatibility import FAMILIES, HOLDERS, RULES, TARGETS, verdicts
 from headway.interop.family import Rule
+from headway.interop.gguf_tokenizer import BYTES_ALONE, NAMED_SPLITTING, NO_NORMALIZATION
 from headway.model.config import (
     Activation,
     Architecture,
@@ -28,6 +29,7 @@ LAYERS: dict[Architecture, tuple[int, int]] = {
     "decoder": (0, 12),
 }
 VOCABULARY = 8000
+VOCABULARY_RULES: dict[str, tuple[Rule, ...]] = {"gguf": (BYTES_ALONE, NO_NORMALIZATION, NAMED_SPLITTING)}
 
 
 def matrix() -> str:
@@ -41,15 +43,16 @@ def matrix() -> str:
         if target != "transformers":
             holders = [family.class_name for family in HOLDERS.get(target, ())]
             shapes = f"the shapes of {', '.join(holders)}" if holders else "every model"
-            parts.append(f"**{target}** holds {shapes}" + _but(RULES.get(target, ())))
+            rules = (*RULES.get(target, ()), *VOCABULARY_RULES.get(target, ()))
+            parts.append(f"**{target}** holds {shapes}" + _but(rules))
     return "\n\n".join(parts) + "\n"
 
 
 def variants(architecture: Architecture, position: str, norm: tuple[str, str]) -> Iterator[TransformerConfig]:
     """Models with these positions and norms, in all else that rules ask for."""
     encoder, decoder = LAYERS[architecture]
-    choices = product(get_args(Activation), *[(True, False)] * 5)
-    for activation, bias, embedding_norm, transform, query_norm, first in choices:
+    choices = product(get_args(Activation), *[(True, False)] * 6)
+    for activation, bias, embedding_norm, transform, query_norm, first, scale in choices:
         try:
             yield TransformerConfig(
                 vocab_size=VOCABULARY,
@@ -58,6 +61,7 @@ def variants(architecture: Architecture, position: str, norm: tuple[str, str]) -
                 activation=activation,
                 bias=bias,
                 output_transform=transform,
+                scale_embeddings=scale,
                 attention=AttentionConfig(normalize=query_norm),
                 norm=NormConfig(
                     position=norm[0],  # type: ignore[arg-type]
@@ -79,11 +83,13 @@ def _classes(architecture: Architecture) -> str:
         for position in POSITIONS:
             models = list(variants(architecture, position, norm))
             fitting = [
-                family.class_name
+                family.class_of(each)
                 for family in FAMILIES
-                if family.architecture == architecture and any(not family.broken(each) for each in models)
+                if family.architecture == architecture
+                for each in models
+                if not family.broken(each)
             ]
-            cells.append("<br>".join(fitting) or "—")
+            cells.append("<br>".join(dict.fromkeys(fitting)) or "—")
         rows.append([f"{norm[0]}-norm, {norm[1]}", *cells])
     return _table(["norm", *POSITIONS], rows)
 
@@ -104,7 +110,7 @@ def _presets() -> str:
 
 def _reasons(rules: Iterable[Rule]) -> str:
     return "; ".join(
-        f"{rule.reason} (`{rule.change}`)" if rule.change.startswith("model.") else rule.reason
+        f"{rule.reason} (`{rule.change}`)" if rule.change.startswith(("model.", "text.")) else rule.reason
         for rule in rules
     )
 

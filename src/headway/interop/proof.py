@@ -72,6 +72,8 @@ class Demand:
 
 
 EXACT = Demand()
+REPORTED = Demand(difference=float("inf"), agreement=0)
+"""Nothing is refused, not even other tokens of a text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,17 +108,19 @@ class Proof:
         for what, share in (("greedy outputs", self.greedy), ("best beams", self.beam)):
             if share is not None and share < self.demand.agreement:
                 found.append(f"only {share:.1%} of the {what} are the same")
-        if self.tokens is not None and self.tokens < 1:
+        if self.demand is not REPORTED and self.tokens is not None and self.tokens < 1:
             found.append(f"only {self.tokens:.1%} of the texts become the same tokens")
         return found
 
     def lines(self) -> list[str]:
         """What was compared and found, a line each."""
+        accepted = "reported only"
+        if self.demand is not REPORTED:
+            accepted = f"at most {self.demand.difference:g} is accepted"
         found = [
             f"text: {self.texts} texts, {self.origin}",
             f"against: {self.opponent}",
-            f"largest difference of a logit: {self.difference:.2g} of the logits' spread "
-            f"(at most {self.demand.difference:g} is accepted)",
+            f"largest difference of a logit: {self.difference:.2g} of the logits' spread ({accepted})",
         ]
         what = "greedy output" if self.writes else "likeliest tokens"
         if self.greedy is not None:

@@ -25,9 +25,11 @@ class TransformersModel:
             ) from error
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        automatic = {
+        classes = transformers.AutoConfig.from_pretrained(folder, local_files_only=True).architectures
+        self._bare = architecture == "encoder" and [each[-5:] for each in classes or ()] == ["Model"]
+        automatic: Any = {
             "encoder-decoder": transformers.AutoModelForSeq2SeqLM,
-            "encoder": transformers.AutoModelForMaskedLM,
+            "encoder": transformers.AutoModel if self._bare else transformers.AutoModelForMaskedLM,
             "decoder": transformers.AutoModelForCausalLM,
         }[architecture]
         model, report = automatic.from_pretrained(
@@ -46,6 +48,9 @@ class TransformersModel:
     def measure(self, row: Row) -> Tensor:
         with torch.no_grad():
             inputs = torch.tensor([row.inputs])
+            if self._bare:  # its states are compared as what they say of each token
+                states = self._model(input_ids=inputs).last_hidden_state[0]
+                return states @ self._model.get_input_embeddings().weight.T
             if not self._pairs:
                 return self._model(input_ids=inputs).logits[0]
             source = torch.tensor([row.source])

@@ -29,7 +29,8 @@ class Entry:
     also: tuple[str, ...] = ()
     """Other names under which theirs[0], a tied tensor, may stand; it is written once, as theirs[0]."""
     optional: bool = False
-    """Not written, and theirs may lack it."""
+    """Theirs may lack it."""
+    written: bool = True
 
 
 def same(theirs: str, ours: str, also: tuple[str, ...] = ()) -> Entry:
@@ -67,7 +68,7 @@ def constant(theirs: str, make: Callable[[], Tensor], *, written: bool = True) -
             raise ValueError("holds other values than those that this model computes in its place")
         return []
 
-    return Entry((theirs,), (), lambda _: [make()], to_ours, optional=not written)
+    return Entry((theirs,), (), lambda _: [make()], to_ours, optional=not written, written=written)
 
 
 def filled(theirs: str, shape: Sequence[int], value: float) -> Entry:
@@ -83,7 +84,14 @@ def filled(theirs: str, shape: Sequence[int], value: float) -> Entry:
 
 def ignored(theirs: str) -> Entry:
     """What theirs may hold though its outputs do not depend on it."""
-    return Entry((theirs,), (), lambda _: [], lambda _tensors, _shapes: [], optional=True)
+    return Entry((theirs,), (), lambda _: [], lambda _tensors, _shapes: [], optional=True, written=False)
+
+
+def unread(theirs: str, shape: Sequence[int]) -> Entry:
+    """What theirs looks for though its states do not depend on it: written as zeros, never read."""
+    return Entry(
+        (theirs,), (), lambda _: [torch.zeros(tuple(shape))], lambda _tensors, _shapes: [], optional=True
+    )
 
 
 def weights_of(model: nn.Module) -> Weights:
@@ -113,7 +121,7 @@ def to_theirs(entries: Sequence[Entry], weights: Weights) -> Weights:
     assert sorted(used) == sorted(weights), sorted(set(used) ^ weights.keys())
     result: Weights = {}
     for entry in entries:
-        if not entry.optional:
+        if entry.written:
             tensors = entry.to_theirs([weights[name] for name in entry.ours])
             result |= {name: tensor.contiguous() for name, tensor in zip(entry.theirs, tensors, strict=True)}
     return result

@@ -4,7 +4,7 @@ Axes: B rows, T queries, S keys, H heads, K key/value heads, E size of a key, U 
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -69,6 +69,57 @@ class BiasedSdpaAttend:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, enable_gqa=grouped)
 
 
+@dataclass(frozen=True)
+class BlockedAttend:
+    """The same kernel for a block of queries at a time, with the keys that they may see: linear memory."""
+
+    mask: AttentionMask
+
+    def __call__(
+        self, q: Float[Tensor, "B H T E"], k: Float[Tensor, "B K S E"], v: Float[Tensor, "B K S U"], /
+    ) -> Float[Tensor, "B H T U"]:
+        found = []
+        for start in range(0, q.shape[2], BLOCK):
+            block = slice(start, min(start + BLOCK, q.shape[2]))
+            keys, mask = _of_block(self.mask, block, k.shape[2])
+            visible = mask.dense(block.stop - start, keys.stop - keys.start, q.device)
+            attend = SdpaAttend(visible, is_causal=False)
+            found.append(attend(q[:, :, block], k[:, :, keys], v[:, :, keys]))
+        return torch.cat(found, dim=2)
+
+
+BLOCK = 512
+"""Queries that are computed together where all of them with all keys would be too many."""
+MOST_VISIBLE = 1024 * 1024
+"""Entries of a matrix of what is visible up to which it is made as a whole."""
+
+
+def _of_block(mask: AttentionMask, block: slice, keys: int) -> tuple[slice, AttentionMask]:
+    """The keys that some queries may see at all, and the mask of these with those."""
+    assert isinstance(mask.offset, int), "rows of one length"
+    first, last = 0, keys
+    if mask.causal:
+        last = min(keys, mask.offset + block.stop)
+    if mask.window is not None:
+        first = max(0, mask.offset + block.start - mask.window)
+        last = min(last, mask.offset + block.stop + mask.window)
+    queries, seen = mask.query_segments, mask.key_segments
+    return slice(first, last), replace(
+        mask,
+        offset=mask.offset + block.start - first,
+        query_segments=None if queries is None else queries[:, block],
+        key_segments=None if seen is None else seen[:, first:last],
+    )
+
+
+def _is_one_document(mask: AttentionMask) -> bool:
+    """Whether padding alone is hidden, so that all queries of a row may see the same; a GPU is not asked."""
+    segments = mask.key_segments
+    if segments is None or mask.query_segments is not segments or mask.causal or mask.window is not None:
+        return False
+    return segments.device.type == "cpu" and bool((segments.amax(dim=1) == 1).all())
+
+
 def sdpa(
     mask: AttentionMask,
     bias: Float[Tensor, "b H T S"] | None,
@@ -77,16 +128,21 @@ def sdpa(
     device: torch.device,
     /,
 ) -> Attend:
-    """The default backend. Where causality is the only fact no matrix is made, and the flash kernel runs."""
+    """The default backend. No matrix of queries and keys is made where rows are long, or causality is all."""
     plain = bias is None and mask.key_segments is None and mask.window is None
     if plain and mask.causal and isinstance(mask.offset, int):
         if queries == keys and mask.offset == 0:
             return SdpaAttend(None, is_causal=queries > 1)
         if queries == 1 and mask.offset == keys - 1:
             return SdpaAttend(None, is_causal=False)
-    visible = mask.dense(queries, keys, device)
     if bias is None:
-        return SdpaAttend(visible, is_causal=False)
+        if _is_one_document(mask):
+            mask = replace(mask, query_segments=None)
+        each_its_own = mask.window is not None or mask.causal or mask.query_segments is not None
+        if each_its_own and queries * keys > MOST_VISIBLE and isinstance(mask.offset, int):
+            return BlockedAttend(mask)
+        return SdpaAttend(mask.dense(queries, keys, device), is_causal=False)
+    visible = mask.dense(queries, keys, device)
     return BiasedSdpaAttend(bias if visible is None else torch.where(visible, bias, float("-inf")))
 
 

@@ -34,6 +34,8 @@ class Wanted:
     """How many other tokens are told for each place; None: not even those chosen are told."""
     longest: int
     """Most tokens of a prompt or source of which the model itself says nothing."""
+    field: str = "prompt"
+    """What the client calls these."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def plan(pipeline: Pipeline, texts: Sequence[Prompt], wanted: Wanted) -> Plan:
     ensemble = pipeline.ensemble
     source, target = ensemble.tokenizers
     if source is None:
-        prompts = [tokens_of(target, text) for text in texts]
+        prompts = [tokens_of(target, text, wanted.field) for text in texts]
         start = target.encode(wanted.prefix) if wanted.prefix else []
         requests = [_prompt_request([*prompt, *start], wanted, pipeline) for prompt in prompts]
         pieces: list[Pieces | None] = [None] * len(texts)
@@ -130,24 +132,28 @@ def plan(pipeline: Pipeline, texts: Sequence[Prompt], wanted: Wanted) -> Plan:
     return Plan(target, pieces, asks, read, wanted.alternatives is not None)
 
 
-def tokens_of(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
-    """A text's tokens, or those given. Raises Refusal for one that there is not."""
+def tokens_of(tokenizer: Tokenizer, prompt: Prompt, field: str) -> list[int]:
+    """A text's tokens, or those given. Raises Refusal, naming the field, for one that there is not."""
     if isinstance(prompt, str):
         return tokenizer.encode(prompt)
     if any(not 0 <= token < tokenizer.vocab_size for token in prompt):
-        raise invalid("prompt", f"tokens are from 0 to {tokenizer.vocab_size - 1}")
+        raise invalid(field, f"tokens are from 0 to {tokenizer.vocab_size - 1}")
     return prompt
 
 
 def _prompt_request(prompt: list[int], wanted: Wanted, pipeline: Pipeline) -> Request:
-    ensemble = pipeline.ensemble
+    ensemble, field = pipeline.ensemble, wanted.field
     context = ensemble.context
     if context and len(prompt) >= context:
-        raise invalid("prompt", f"has {len(prompt)} tokens, and the model continues at most {context - 1}")
+        raise invalid(
+            wanted.field, f"has {len(prompt)} tokens, and the model continues at most {context - 1}"
+        )
     if not context and len(prompt) > wanted.longest:
-        raise invalid("prompt", f"has {len(prompt)} tokens, and the server takes at most {wanted.longest}")
+        raise invalid(
+            wanted.field, f"has {len(prompt)} tokens, and the server takes at most {wanted.longest}"
+        )
     if not prompt and ensemble.tokenizers.target.special.begin is None:
-        raise invalid("prompt", "is empty, and the model has no token to begin a text with")
+        raise invalid(field, "is empty, and the model has no token to begin a text with")
     return prompt_request(prompt, wanted.search, context)
 
 
@@ -160,7 +166,7 @@ def _split(
         return not room or len(source.encode(part)) <= room
 
     if not isinstance(text, str):
-        split, parts = Pieces([""], ["", ""]), [tokens_of(source, text)]
+        split, parts = Pieces([""], ["", ""]), [tokens_of(source, text, wanted.field)]
     elif not text.strip() and not forced:
         split, parts = Pieces([], [text]), []
     elif not BREAK.search(text) and fits(text):
@@ -170,7 +176,7 @@ def _split(
         parts = source.encode_batch(split.parts)
     longest = max(map(len, parts), default=0)
     if longest > (room or wanted.longest) and longest > wanted.longest:
-        raise invalid("prompt", f"has {longest} tokens, and the server takes at most {wanted.longest}")
+        raise invalid(wanted.field, f"has {longest} tokens, and the server takes at most {wanted.longest}")
     return split, parts
 
 

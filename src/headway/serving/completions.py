@@ -60,7 +60,9 @@ class Completing:
             most = self.settings.max_texts
             raise invalid("n", f"{len(self.prompts)} prompts with {asked.n} outputs each: at most {most}")
         tokenizers = self.served.bundle.tokenizers
-        self.ids = [tokens_of(tokenizers.source or tokenizers.target, each) for each in self.prompts]
+        self.ids = [
+            tokens_of(tokenizers.source or tokenizers.target, each, "prompt") for each in self.prompts
+        ]
         self.warnings = self._warnings()
         self.id, self.created = f"cmpl-{uuid.uuid4().hex}", int(time.time())
 
@@ -126,30 +128,23 @@ class Completing:
         completed = 0
         if stream is not None:
             async for piece in stream.pieces(self.settings.timeout):
-                choice = self._grown(piece, stream.plan, offsets)
+                choice = self._grown(piece, offsets)
                 completed += piece.answer.size if piece.answer else 0
                 if choice.text or choice.finish_reason or choice.logprobs:
                     yield self._completion([choice])
         if self.asked.stream_options is not None and self.asked.stream_options.include_usage:
             yield self._completion([], self._usage(completed))
 
-    def _grown(self, piece: Piece, plan: Plan, offsets: dict[int, int]) -> Choice:
+    def _grown(self, piece: Piece, offsets: dict[int, int]) -> Choice:
         """What one output grew by."""
         index = piece.text_number * self.asked.n + piece.output
         choice = Choice(text=piece.text, index=index)
-        tokenizer = plan.tokenizer
-        if (
-            self.asked.logprobs is not None
-            and piece.told is not None
-            and piece.told.token != tokenizer.special.end
-        ):
+        if self.asked.logprobs is not None and piece.tokens:
             choice.logprobs = Logprobs()
-            others = written(tokenizer, plan.asks[piece.ask].request.start, piece.told.alternatives)
-            choice.logprobs.add(piece.text, piece.told.log_prob, others, offsets[index])
+            for each in piece.tokens:
+                choice.logprobs.add(each.text, each.log_prob, each.alternatives, offsets[index])
         if piece.answer is not None:
             choice.finish_reason = "stop" if piece.answer.finished else "length"
-            if self.asked.logprobs is not None and piece.text:
-                choice.logprobs = logprobs_of(piece.answer, offsets[index])
         offsets[index] += len(piece.text)
         return choice
 
@@ -205,11 +200,3 @@ class Completing:
             usage=usage,
             warnings=self.warnings or None,
         )
-
-
-def logprobs_of(answer: Answer, offset: int) -> Logprobs:
-    """Of a whole answer whose text stands so many characters behind the beginning."""
-    result = Logprobs()
-    for each in answer.tokens:
-        result.add(each.text, each.log_prob, each.alternatives, offset)
-    return result

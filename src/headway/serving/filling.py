@@ -1,5 +1,6 @@
 """Blanks filled, in the shape of Hugging Face's fill-mask."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
@@ -7,20 +8,24 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from headway.api import Pipeline
-from headway.decoding.fill_mask import Filled, has_blank
+from headway.decoding.fill_mask import Filled, Filler, has_blank
+from headway.errors import UserError
 from headway.serving.errors import common_plain
 from headway.serving.flow import check_size, compute, models_of
 from headway.serving.models import Served
 from headway.serving.refusal import invalid
 from headway.text.tokenizer import split_at_blanks
 
+Allowed = list[list[int]]
+"""For each blank the tokens that may fill it."""
+
 
 class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     top_k: Annotated[int | None, Field(ge=1, le=1000)] = None
-    targets: None = None
+    targets: str | list[str] | None = None
+    """All that may fill a blank, each one token of the model; scores stay those among all tokens."""
 
 
 class FillRequest(BaseModel):
@@ -54,7 +59,10 @@ def fill_router() -> APIRouter:
         texts = [asked.inputs] if isinstance(asked.inputs, str) else asked.inputs
         most = asked.parameters.top_k if asked.parameters and asked.parameters.top_k else 5
         found: list[list[Filling] | list[list[Filling]]] = []
-        for text, filled in zip(texts, await fill(request, served, texts, most, "inputs"), strict=True):
+        targets = asked.parameters.targets if asked.parameters else None
+        targets = [targets] if isinstance(targets, str) else targets
+        answers = await fill(request, served, texts, most, "inputs", targets)
+        for text, filled in zip(texts, answers, strict=True):
             blanks = list(fillings(text, filled))
             found.append(blanks[0] if len(blanks) == 1 else blanks)
         return list(found[0] if single else found)
@@ -67,21 +75,46 @@ def fills(served: Served) -> bool:
 
 
 async def fill(
-    request: Request, served: Served, texts: Sequence[str], candidates: int, field: str
+    request: Request,
+    served: Served,
+    texts: Sequence[str],
+    candidates: int,
+    field: str,
+    targets: Sequence[str] | None = None,
 ) -> list[Filled]:
-    """Each text with its blanks filled. Raises Refusal, naming the field, for one without a blank."""
+    """Each text with its blanks filled, by `targets` alone if there are some.
+
+    Raises Refusal, naming the field, for a text without a blank and for a target that is not one token.
+    """
     check_size(request, field, texts)
     if not all(map(has_blank, texts)):
         raise invalid(field, "has no blank: write what is to be filled as <mask>, [MASK] or ___")
     sizes = [len(served.bundle.tokenizers.target.encode_blanks(text)) for text in texts]
     blanks = [len(split_at_blanks(text)) - 1 for text in texts]
-    run = ("fill", candidates), partial(filled, served.pipeline, candidates)
+    filler = Filler(served.pipeline.ensemble, served.pipeline.search.batch_tokens)
+    allowed: Sequence[Allowed | None] = [None] * len(texts)
+    if targets is not None:
+        check_size(request, "targets", targets)
+        allowed = await asyncio.to_thread(allowed_in, filler, texts, targets)
     cost = sum(size * count for size, count in zip(sizes, blanks, strict=True))
-    return await compute(request, served, run, texts, cost)
+    run = ("fill", candidates, targets is None), partial(filled, filler, candidates)
+    return await compute(request, served, run, list(zip(texts, allowed, strict=True)), cost)
 
 
-def filled(pipeline: Pipeline, candidates: int, texts: Sequence[str]) -> list[Filled]:
-    return pipeline.fill(texts, candidates)
+def allowed_in(filler: Filler, texts: Sequence[str], targets: Sequence[str]) -> list[Allowed]:
+    """For each text and blank the tokens of the targets."""
+    if not targets:
+        raise invalid("targets", "names nothing that could fill a blank")
+    try:
+        return [filler.targets_of(text, targets) for text in texts]
+    except UserError as error:
+        raise invalid("targets", str(error)) from error
+
+
+def filled(filler: Filler, candidates: int, items: Sequence[tuple[str, Allowed | None]]) -> list[Filled]:
+    """Either all items say what is allowed, or none."""
+    allowed = [tokens for _, tokens in items if tokens is not None]
+    return filler.fill([text for text, _ in items], candidates, allowed or None)
 
 
 def fillings(text: str, filled: Filled) -> Sequence[list[Filling]]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from headway.serving.asking import Answer, Plan, Prompt, Wanted, plan
+from headway.serving.asking import Answer, Plan, Prompt, Token, Wanted, plan, written
 from headway.serving.models import Models, Served
 from headway.serving.refusal import invalid, too_late
 from headway.serving.searches import Told
@@ -79,7 +79,6 @@ async def compute(
 
 async def planned(request: Request, served: Served, texts: Sequence[Prompt], wanted: Wanted) -> Plan:
     """The searches for some texts, made beside the loop: splitting a long text takes a while."""
-    check_size(request, "prompt", texts)
     return await asyncio.to_thread(plan, served.pipeline, texts, wanted)
 
 
@@ -96,9 +95,8 @@ class Piece:
     text_number: int
     output: int
     text: str
-    told: Told | None = None
-    """The token that it came with, if it was one."""
-    ask: int = 0
+    tokens: list[Token]
+    """Those that it came with: one, or all of what was found at once."""
     answer: Answer | None = None
     """The whole, with the last piece."""
 
@@ -125,6 +123,8 @@ class Stream:
         self._early: dict[tuple[int, int], list[Told]] = {}
         """What asks told, by output, before it was their turn."""
         self._sent: dict[tuple[int, int], str] = {}
+        self._ids: dict[tuple[int, int], list[int]] = {}
+        """The tokens so far, by ask and output."""
 
     async def pieces(self, seconds: float) -> AsyncIterator[Piece]:
         """Pieces until all outputs have ended. Raises Refusal when the time is over."""
@@ -155,10 +155,20 @@ class Stream:
             text += "" if pieces is None else pieces.gaps[ask - span[0] + 1]
             self._at[key] = ask + 1
         self._sent[key] = self._sent.get(key, "") + text
-        yield Piece(number, told.output, text, told, ask)
+        yield Piece(number, told.output, text, self._tokens(ask, told, text))
         if told.is_last:
             for each in self._early.pop((ask + 1, told.output), []):
                 yield from self._take(ask + 1, each)
+
+    def _tokens(self, ask: int, told: Told, text: str) -> list[Token]:
+        """The token that was told, as it stands in the text; </s> does not."""
+        tokenizer = self.plan.tokenizer
+        ids = self._ids.setdefault((ask, told.output), list(self.plan.asks[ask].request.start))
+        if told.token == tokenizer.special.end:
+            return []
+        others = written(tokenizer, ids, told.alternatives)
+        ids.append(told.token)
+        return [Token(text, told.log_prob, others)]
 
     def _before(self, number: int) -> str:
         """What an output begins with before anything is chosen."""
@@ -174,4 +184,5 @@ class Stream:
             for answer in answers:
                 sent = self._sent.get((number, answer.number), "")
                 rest = answer.text[len(sent) :] if answer.text.startswith(sent) else ""
-                yield Piece(number, answer.number, rest, answer=answer)
+                fresh = answer.tokens if (number, answer.number) not in self._sent else []
+                yield Piece(number, answer.number, rest, fresh, answer)

@@ -1,8 +1,10 @@
 """LibreTranslate's interface, for encoder-decoders (https://docs.libretranslate.com)."""
 
+import asyncio
 import json
 import re
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
@@ -12,6 +14,7 @@ from headway.serving.asking import Wanted
 from headway.serving.errors import common_plain
 from headway.serving.flow import check_size, generate, models_of, planned, settings_of
 from headway.serving.guard import is_key
+from headway.serving.markup import Passage, passages_of
 from headway.serving.models import Models, Served
 from headway.serving.refusal import Refusal
 from headway.serving.wishes import Wishes, search_for
@@ -28,7 +31,8 @@ class TranslateRequest(BaseModel):
     q: str | list[str]
     source: str = "auto"
     target: str | None = None
-    format: Annotated[str | None, Field(pattern="^text$")] = "text"
+    format: Literal["text", "html"] | None = "text"
+    """Of HTML the text is read, and the tags stay around the words that they stood around."""
     alternatives: Annotated[int, Field(ge=0)] = 0
     api_key: str | None = None
 
@@ -101,10 +105,12 @@ def libretranslate_router() -> APIRouter:
         own, several = served.pipeline.search, asked.alternatives + 1
         wishes = Wishes(beams=max(own.beams, several)) if several > 1 and own.method == "greedy" else Wishes()
         search = search_for(own, wishes, settings, several, None)
-        wanted = Wanted(search=search, longest=settings.max_tokens)
-        found = await generate(request, served, await planned(request, served, texts, wanted))
-        best = [answers[0].text for answers in found]
-        others = [[each.text for each in answers[1:]] for answers in found]
+        wanted = Wanted(search=search, longest=settings.max_tokens, field="q")
+        if asked.format == "html":
+            found = await translate_pages(request, served, texts, wanted)
+        else:
+            found = await outputs(request, served, texts, wanted)
+        best, others = [each[0] for each in found], [each[1:] for each in found]
         source, _ = languages_of(served)
         detected = (
             [Detected(language=source, confidence=0.0) for _ in texts] if asked.source == "auto" else []
@@ -144,6 +150,40 @@ def libretranslate_router() -> APIRouter:
         return Health(status="ok")
 
     return router
+
+
+async def outputs(request: Request, served: Served, texts: Sequence[str], wanted: Wanted) -> list[list[str]]:
+    """For each text what the search finds, best first."""
+    found = await generate(request, served, await planned(request, served, texts, wanted))
+    return [[each.text for each in answers] for answers in found]
+
+
+async def translate_pages(
+    request: Request, served: Served, pages: Sequence[str], wanted: Wanted
+) -> list[list[str]]:
+    """The same for texts with tags: of each passage the best outputs, then the second best, and so on."""
+    apart = await asyncio.to_thread(list, map(passages_of, pages))
+    asks = [text for parts in apart for each in parts if isinstance(each, Passage) for text in each.asks]
+    found = iter(await outputs(request, served, asks, wanted))
+    return await asyncio.to_thread(put_together, apart, found)
+
+
+def put_together(pages: Sequence[Sequence[Passage | str]], found: Iterator[list[str]]) -> list[list[str]]:
+    """Each page with its best outputs, the second best, and so on."""
+    result = []
+    for parts in pages:
+        columns = []
+        for part in parts:
+            if isinstance(part, Passage):
+                ranks = zip(*(next(found) for _ in part.asks), strict=False)
+                columns.append([part.filled(each) for each in ranks] or [part.filled([])])
+            else:
+                columns.append([part])
+        several = max(map(len, columns))
+        result.append(
+            ["".join(each[min(rank, len(each) - 1)] for each in columns) for rank in range(several)]
+        )
+    return result
 
 
 async def read(request: Request) -> TranslateRequest:

@@ -70,7 +70,7 @@ def openai_router() -> APIRouter:
         if asked.dimensions not in (None, size):
             raise invalid("dimensions", f"this model's vectors have {size}")
         tokenizer = served.bundle.tokenizers.source or served.bundle.tokenizers.target
-        ids = [tokens_of(tokenizer, text) for text in texts]
+        ids = [tokens_of(tokenizer, text, "input") for text in texts]
         plain = [text if isinstance(text, str) else tokenizer.decode(text) for text in texts]
         read = sum(map(len, ids))
         run = partial(embed, served.pipeline)

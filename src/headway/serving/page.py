@@ -14,11 +14,11 @@ from headway.decoding.fill_mask import has_blank
 from headway.decoding.logits import forbid, sharpen
 from headway.decoding.settings import SearchConfig
 from headway.serving.answers import ModelsAnswer, model_facts
-from headway.serving.asking import Plan, Wanted, written
+from headway.serving.asking import Plan, Token, Wanted, written
 from headway.serving.errors import common
 from headway.serving.events import EVENTS, events_of
 from headway.serving.filling import fill
-from headway.serving.flow import Stream, compute, generate, models_of, planned, settings_of
+from headway.serving.flow import Stream, check_size, compute, generate, models_of, planned, settings_of
 from headway.serving.given import Given, read_given
 from headway.serving.models import Served
 from headway.serving.refusal import invalid
@@ -43,6 +43,11 @@ class PredictRequest(Asked):
     n_best: Annotated[int, Field(ge=1)] = 1
     candidates: Annotated[int, Field(ge=0, le=50)] = 5
     """Told for each place beside what was chosen."""
+
+
+class StreamRequest(Asked):
+    candidates: Annotated[int | None, Field(ge=0, le=50)] = None
+    """Told for each token beside it; without a number, no tokens are told."""
 
 
 class Alternative(BaseModel):
@@ -76,6 +81,8 @@ class Predicted(BaseModel):
 
 class Grown(BaseModel):
     text: str
+    tokens: list[ShownToken]
+    """Those that the text came with, if they are to be told."""
 
 
 class Bar(Likely):
@@ -114,10 +121,7 @@ def page_router() -> APIRouter:
                     text=before + each.text,
                     score=each.score,
                     finished=each.finished,
-                    tokens=[
-                        *forced,
-                        *(shown(token.text, token.log_prob, token.alternatives) for token in each.tokens),
-                    ],
+                    tokens=[*forced, *map(shown, each.tokens)],
                 )
                 for each in answers
             ],
@@ -125,12 +129,12 @@ def page_router() -> APIRouter:
         )
 
     @router.post("/stream", responses=EVENTS, response_model=Grown)
-    async def stream(request: Request, asked: Asked) -> StreamingResponse:
+    async def stream(request: Request, asked: StreamRequest) -> StreamingResponse:
         """The output for a text while it grows."""
         served = models_of(request).named(asked.model)
         if served.bundle.architecture == "encoder":
             raise invalid("model", "a masked model writes nothing that could grow: use /api/predict")
-        plan = await plan_of(request, served, asked, 1, None)
+        plan = await plan_of(request, served, asked, 1, asked.candidates)
         grown = growing(Stream(served, plan), settings_of(request).timeout)
         return StreamingResponse(events_of(grown, request.url.path), media_type="text/event-stream")
 
@@ -157,17 +161,23 @@ async def plan_of(
     request: Request, served: Served, asked: Asked, outputs: int, alternatives: int | None
 ) -> Plan:
     settings = settings_of(request)
+    check_size(request, "text", [asked.text, asked.prefix])
     search = search_for(served.pipeline.search, asked, settings, outputs, asked.max_tokens)
     wanted = Wanted(
-        search=search, prefix=asked.prefix, alternatives=alternatives, longest=settings.max_tokens
+        search=search,
+        prefix=asked.prefix,
+        alternatives=alternatives,
+        longest=settings.max_tokens,
+        field="text",
     )
     return await planned(request, served, [asked.text], wanted)
 
 
 async def growing(stream: Stream, seconds: float) -> AsyncIterator[Grown]:
     async for piece in stream.pieces(seconds):
-        if piece.text:
-            yield Grown(text=piece.text)
+        tokens = list(map(shown, piece.tokens)) if stream.plan.tells_tokens else []
+        if piece.text or tokens:
+            yield Grown(text=piece.text, tokens=tokens)
 
 
 async def forced_tokens(
@@ -187,14 +197,14 @@ async def forced_tokens(
         text = tokenizer.decode(start[first : i + 1])
         piece = text[len(known) :] if text.startswith(known) else ""
         others = written(tokenizer, start[:i], found[i].alternatives)
-        tokens.append(shown(piece, found[i].log_prob or 0.0, others))
+        tokens.append(shown(Token(piece, found[i].log_prob or 0.0, others)))
         known += piece
     return tokens
 
 
-def shown(text: str, log_prob: float, alternatives: Sequence[tuple[str, float]]) -> ShownToken:
-    others = [Alternative(text=other, log_prob=value) for other, value in alternatives]
-    return ShownToken(text=text, log_prob=log_prob, alternatives=others)
+def shown(token: Token) -> ShownToken:
+    others = [Alternative(text=other, log_prob=value) for other, value in token.alternatives]
+    return ShownToken(text=token.text, log_prob=token.log_prob, alternatives=others)
 
 
 async def filled(request: Request, served: Served, asked: PredictRequest) -> Predicted:

@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from headway.decoding.beam import candidates_of
 from headway.decoding.ensemble import Ensemble
 from headway.decoding.logits import forbid, penalize_repetition
 from headway.decoding.sample import Sampler
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import CachedSteps
-from headway.serving.searches import BeamSearch, Candidate, Emission, Likeliest, Row, Search
+from headway.serving.searches import Beams, Emission, Likeliest, Row, Search
 from headway.text.special import SpecialIds
 
 Span = tuple[Search, range]
@@ -138,27 +139,17 @@ class Running:
     def _extend(self, spans: Sequence[Span]) -> Going:
         """Beam searches, those with the same number of beams at once."""
         going: Going = {}
-        widths: dict[int, list[tuple[BeamSearch, range]]] = {}
+        widths: dict[int, list[tuple[Beams, range]]] = {}
         for search, rows in spans:
-            if isinstance(search, BeamSearch):
+            if isinstance(search, Beams):
                 widths.setdefault(search.rows, []).append((search, rows))
         for beams, found in widths.items():
             log_probs = self._rows(found)
-            early = [search.length < search.ask.request.shortest for search, _ in found for _ in range(beams)]
-            ranks = log_probs.new_tensor([rank for search, _ in found for rank in search.ranks])
-            device, vocabulary = log_probs.device, log_probs.shape[1]
-            allowed = forbid(log_probs, self._special, torch.tensor(early, device=device)) + ranks[:, None]
-            best = allowed.reshape(len(found), -1).topk(2 * beams, dim=1)
-            newest = log_probs.reshape(len(found), -1).gather(1, best.indices)
+            candidates = candidates_of([search.search for search, _ in found], log_probs, self._special)
             likeliest = iter(self._likeliest(log_probs, found))
-            columns = (best.values.tolist(), best.indices.tolist(), newest.tolist())
-            for (search, _), *each in zip(found, *columns, strict=True):
-                candidates = [
-                    Candidate(rank, place // vocabulary, place % vocabulary, log_prob)
-                    for rank, place, log_prob in zip(*each, strict=True)
-                ]
-                taken = search.take(candidates, list(islice(likeliest, beams)))
-                going[search] = [] if search.is_over else [(one.beam, one.token) for one in taken]
+            for (search, _), each in zip(found, candidates, strict=True):
+                taken = search.take(each, list(islice(likeliest, beams)))
+                going[search] = [(one.beam, one.token) for one in taken]
         return going
 
     @property

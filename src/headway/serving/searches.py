@@ -1,10 +1,11 @@
 """Searches that a running batch advances by one token at a time; each finds what `decoding` finds at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from headway.decoding.hypothesis import Found, found, penalty
+from headway.decoding.beam import BeamSearch, Candidate
+from headway.decoding.hypothesis import Found, found
 from headway.decoding.requests import Request
 from headway.decoding.settings import SearchConfig
 from headway.serving.growing import GrowingText
@@ -135,92 +136,46 @@ class Emission:
         return sorted(every, key=lambda each: each.found.score, reverse=True)
 
 
-class Candidate(NamedTuple):
-    """A beam that is one token longer."""
-
-    rank: float
-    """Sum of the log-probabilities; -inf for what does not exist."""
-    beam: int
-    token: int
-    log_prob: float
-
-
-@dataclass(frozen=True)
-class Beam:
-    """The beginning of an output, or a whole one."""
-
-    ids: list[int]
-    log_probs: list[float]
-    alternatives: list[Likeliest]
-    rank: float
-    """Sum of the log-probabilities of what goes on; score of what ended."""
-
-    def longer(self, by: Candidate, alternatives: Sequence[Likeliest], rank: float) -> "Beam":
-        return Beam(
-            [*self.ids, by.token],
-            [*self.log_probs, by.log_prob],
-            [*self.alternatives, alternatives[by.beam]],
-            rank,
-        )
-
-
-class BeamSearch:
-    """The search of `decoding.beam` for one source, in as many adjacent rows as it has beams."""
+class Beams:
+    """A beam search, in as many adjacent rows as it has beams, with what else each row considered."""
 
     def __init__(self, ask: Ask, tokenizer: Tokenizer, *, cut_competes: bool) -> None:
-        self.ask, self.end, self.cut_competes = ask, tokenizer.special.end, cut_competes
-        self.live = [Beam([], [], [], 0.0)]
-        self.ended: list[Beam] = []
-        self.length = 0
-        self.is_over = False
+        request, end = ask.request, tokenizer.special.end
+        self.ask = ask
+        self.search = BeamSearch(
+            ask.search, request.shortest, request.longest, end, cut_competes=cut_competes
+        )
+        self.considered: list[Sequence[Likeliest]] = []
+        """By step and row."""
 
     @property
     def rows(self) -> int:
         return self.ask.search.beams
 
     @property
-    def ranks(self) -> list[float]:
-        """Of each row; -inf for one that holds no beam."""
-        return [each.rank for each in self.live] + [float("-inf")] * (self.rows - len(self.live))
+    def is_over(self) -> bool:
+        return self.search.is_over
 
     def take(self, candidates: Sequence[Candidate], alternatives: Sequence[Likeliest]) -> list[Candidate]:
-        """Choose among the likeliest, twice as many as beams, best first; what each row goes on with."""
-        search, longest = self.ask.search, self.ask.request.longest
-        self.length += 1
-        possible = [each for each in candidates if each.rank > float("-inf")]
-        for each in possible[: search.beams]:  # only an end among these counts: so one beam alone is greedy
-            if each.token == self.end:
-                score = each.rank / penalty(self.length, search.length_penalty)
-                self.ended.append(self.live[each.beam].longer(each, alternatives, score))
-        self.ended = sorted(self.ended, key=lambda each: each.rank, reverse=True)[: search.n_best]
-        going = [each for each in possible if each.token != self.end][: search.beams]
-        self.live = [self.live[each.beam].longer(each, alternatives, each.rank) for each in going]
-        attainable = max((each.rank for each in going), default=float("-inf"))
-        attainable /= penalty(longest, search.length_penalty)
-        enough = len(self.ended) == search.n_best and self.ended[-1].rank >= attainable
-        self.is_over = enough or self.length >= longest or not going
-        # Rows without a beam of their own repeat the last: they are there, and rank nowhere.
-        return going + [going[-1]] * (search.beams - len(going)) if going else []
+        """Choose among the likeliest; what each row goes on with."""
+        self.considered.append(alternatives)
+        self.search.take(candidates)
+        return [] if self.is_over else self.search.rows
 
     def outputs(self) -> list[Output]:
         """What was found, best first."""
-        alpha = self.ask.search.length_penalty
-        cut = self.live if self.length >= self.ask.request.longest else []
-        every = [
-            Output(found(each.ids, each.log_probs, alpha, self.end), each.alternatives)
-            for each in [*self.ended, *cut]
-        ]
-        every.sort(
-            key=lambda each: (each.found.finished or self.cut_competes, each.found.score), reverse=True
-        )
-        return [replace(each, number=i) for i, each in enumerate(every[: self.ask.search.n_best])]
+        outputs = []
+        for number, (each, path) in enumerate(self.search.results()):
+            alternatives = [row[at.beam] for row, at in zip(self.considered, path, strict=False)]
+            outputs.append(Output(each, alternatives, number=number))
+        return outputs
 
 
-Search = Emission | BeamSearch
+Search = Emission | Beams
 
 
 def search_of(ask: Ask, tokenizer: Tokenizer, *, cut_competes: bool) -> Search:
     """The search that an ask names; what a limit cuts competes with what ended, or fills places left."""
     if ask.search.method == "beam":
-        return BeamSearch(ask, tokenizer, cut_competes=cut_competes)
+        return Beams(ask, tokenizer, cut_competes=cut_competes)
     return Emission(ask, tokenizer)

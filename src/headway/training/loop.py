@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -42,6 +42,8 @@ class Sample:
     source: str
     reference: str
     prediction: str
+    finished: bool = True
+    """Whether the model ended it; False where the limit of its length did."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Validation:
 
     metrics: dict[str, float]
     samples: list[Sample] = field(default_factory=list)
+    inside: dict[str, Any] = field(default_factory=dict)
+    """What was measured inside the model, for the diagnosis of the run."""
 
 
 class LookStoppedError(Exception):

@@ -61,7 +61,7 @@ class MetricsFile:
 
     def __init__(self, folder: Path, every: int, resumed_at: int) -> None:
         self.folder, self.every, self.speed = folder, every, Speed()
-        for name in ("metrics.jsonl", "samples.jsonl"):
+        for name in ("metrics.jsonl", "samples.jsonl", "findings.jsonl"):
             self._forget_after(folder / name, resumed_at)
 
     def step(self, moment: Moment) -> None:
@@ -84,7 +84,8 @@ class MetricsFile:
         self._append("metrics.jsonl", line)
 
     def validation(self, step: int, validation: Validation, better: bool) -> None:
-        self._append("metrics.jsonl", {"step": step, "validation": validation.metrics, "better": better})
+        line = {"step": step, "validation": validation.metrics, "better": better}
+        self._append("metrics.jsonl", line | ({"inside": validation.inside} if validation.inside else {}))
         for sample in validation.samples:
             self._append("samples.jsonl", {"step": step, **sample.__dict__})
 

@@ -125,6 +125,9 @@ class TrainingConfig:
     """The run stops when so many steps in a row were left out: not finite, or a spike."""
     samples: int = 8
     """Held-out examples predicted and shown at each validation."""
+    checks: bool = True
+    """Before the first step look whether text, held-out text and model are as they should be; what makes
+    training meaningless ends the run."""
     freeze: tuple[str, ...] = ()
     """Parts of the model that stay as they are, by the names of their modules, as in `["encoder",
     "embedding"]`."""

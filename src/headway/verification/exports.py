@@ -16,7 +16,7 @@ def refuse_exports(bundle: Bundle, targets: tuple[str, ...]) -> None:
     for target in targets:
         if target not in TARGETS:
             raise UserError(f"--export {target}: {did_you_mean(target, TARGETS)}")
-        refuse(target, bundle.config)
+        refuse(target, bundle.config, bundle.tokenizers.target)
 
 
 def export_parity(bundle: Bundle, target: str, texts: Texts) -> Law:

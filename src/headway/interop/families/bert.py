@@ -38,7 +38,9 @@ def _extra(config: TransformerConfig) -> Settings:
     return {"position_embedding_type": "absolute"}
 
 
-SHAPE = BertShape("bert", "BertForMaskedLM", PositionConfig(kind="learned"), _positions_and_types)
+SHAPE = BertShape(
+    "bert", "BertForMaskedLM", PositionConfig(kind="learned"), _positions_and_types, pooled=True
+)
 
 BERT = Family(
     name="bert",
@@ -50,4 +52,5 @@ BERT = Family(
     entries=SHAPE.entries,
     changes=(fold_embedding_scale,),
     extra=_extra,
+    bare_name=SHAPE.bare_name,
 )

@@ -1,16 +1,25 @@
-"""What BERT and RoFormer have in common: names of layers and of settings."""
+"""What BERT and RoFormer have in common: names of layers and of settings.
+
+Saved without a prediction head (BertModel) such a model makes vectors of texts. Here it is an encoder whose
+predictions come from its token embeddings alone, and it goes back as it came.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from headway.interop.families.parts import affine, embeddings
-from headway.interop.family import ACTIVATION_NAMES, Reader, Rule, Settings, our_activation
+from headway.interop.family import ACTIVATION_NAMES, Reader, Rule, Settings, is_bare, our_activation
 from headway.interop.rules import EMBEDDING_NORM, PLAIN_LAYERS, POST_NORM
-from headway.interop.weights import Entry, filled, ignored, same
+from headway.interop.weights import Entry, filled, ignored, same, unread
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 
+
+def _has_its_head_or_none(config: TransformerConfig) -> bool:
+    return config.output_transform or is_bare(config)
+
+
 TRANSFORM = Rule(
-    lambda config: config.output_transform,
+    _has_its_head_or_none,
     "its prediction head has a layer of its own before the output projection",
     "model.output_transform=true",
 )
@@ -26,8 +35,8 @@ LAYER = {
     "output.dense": "feed_forward.output",
     "output.LayerNorm": "feed_forward_residual.norm",
 }
-NOT_READ = ("pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids")
-"""What the trunk may hold though its states do not depend on it, below the prefix."""
+POOLER = "pooler.dense"
+"""Another vector of a text, which its states do not depend on."""
 
 TOKEN_TYPES = 2
 
@@ -41,6 +50,13 @@ class BertShape:
     positions: PositionConfig
     place: Callable[[str, TransformerConfig], Iterable[Entry]]
     """Tensors of the positions and the token types, after a prefix."""
+    pooled: bool = False
+    """Whether the class without a prediction head looks for a pooler."""
+
+    @property
+    def bare_name(self) -> str:
+        """The class without a prediction head."""
+        return self.class_name.replace("ForMaskedLM", "Model")
 
     def to_config(self, config: TransformerConfig) -> Settings:
         return {
@@ -61,7 +77,7 @@ class BertShape:
     def from_config(self, settings: Settings) -> TransformerConfig:
         read = Reader(settings)
         read.need("model_type", [self.name], self.name, f"a {self.name} model is expected")
-        bare = settings.get("architectures") == [self.class_name.replace("ForMaskedLM", "Model")]
+        bare = settings.get("architectures") == [self.bare_name]
         if not bare:
             heads = (self.class_name, self.class_name.replace("ForMaskedLM", "ForPreTraining"))
             reason = "its head does not predict words; save the model without it"
@@ -100,7 +116,8 @@ class BertShape:
             *self.place(prefix, config),
             *affine(f"{prefix}embeddings.LayerNorm", "embedding.norm", width, config.bias),
             *(entry for i in range(config.encoder_layers) for entry in self._layer(i, config)),
-            *(ignored(f"{prefix}{name}") for name in NOT_READ),
+            *self._pooler(config),
+            ignored(f"{prefix}embeddings.position_ids"),
             *(ignored(f"cls.seq_relationship.{part}") for part in ("weight", "bias")),
             *self._head(config),
         ]
@@ -108,6 +125,12 @@ class BertShape:
     def _prefix(self, config: TransformerConfig) -> str:
         """What names of the trunk begin with: nothing where it was saved without a prediction head."""
         return f"{self.name}." if config.output_transform else ""
+
+    def _pooler(self, config: TransformerConfig) -> Iterable[Entry]:
+        name, width = f"{self._prefix(config)}{POOLER}", config.d_model
+        for part, shape in (("weight", (width, width)), ("bias", (width,))):
+            there = f"{name}.{part}"
+            yield unread(there, shape) if self.pooled and is_bare(config) else ignored(there)
 
     def _layer(self, number: int, config: TransformerConfig) -> Iterable[Entry]:
         for theirs, ours in LAYER.items():

@@ -1,7 +1,8 @@
 """EuroBERT: a Llama that sees both sides, with a plain projection to the vocabulary.
 
 Ours may scale embeddings that are also the output projection. Dividing the last norm for that would change
-the states that people embed text with, so that both matrices are written instead.
+the states that people embed text with, so that both matrices are written instead. A folder of EuroBertModel,
+which has no head, is read as one whose head is its embeddings, and written with that.
 """
 
 import math
@@ -21,6 +22,14 @@ OUTPUT_BIAS_AS_ELSEWHERE = Rule(
 )
 
 SHAPE = LlamaShape("eurobert", "encoder", output_bias=True, epsilon=1e-5)
+
+
+BARE = "EuroBertModel"
+
+
+def _from_config(settings: Settings) -> TransformerConfig:
+    bare = settings.get("architectures") == [BARE]
+    return SHAPE.from_config(settings | ({"tie_word_embeddings": True} if bare else {}))
 
 
 def _needs_both(config: TransformerConfig) -> bool:
@@ -55,7 +64,7 @@ EUROBERT = Family(
     architecture="encoder",
     rules=(*COMMON_RULES, NO_QUERY_NORM, OUTPUT_BIAS_AS_ELSEWHERE, WHOLE_HEADS),
     to_config=_to_config,
-    from_config=SHAPE.from_config,
+    from_config=_from_config,
     entries=_entries,
     changes=(_fold,),
     extra=SHAPE.extra,

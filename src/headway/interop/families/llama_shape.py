@@ -12,6 +12,7 @@ from headway.interop.families.parts import (
     read_rope,
     rope_parameters,
     where_biased,
+    without_prefix,
 )
 from headway.interop.family import Reader, Rule, Settings
 from headway.interop.rules import (
@@ -145,12 +146,13 @@ class LlamaShape:
                 read.need("layer_types", [], None, reason)
 
     def entries(self, config: TransformerConfig) -> list[Entry]:
-        return [
+        found = [
             *embeddings("model.embed_tokens.weight", "lm_head.weight", config),
             *self._output_bias(config),
             same("model.norm.weight", f"{self.stack}.norm.weight"),
             *(entry for i in range(self._layers(config)) for entry in self._layer(i, config)),
         ]
+        return without_prefix(found, "model.")
 
     def _layers(self, config: TransformerConfig) -> int:
         return config.encoder_layers + config.decoder_layers

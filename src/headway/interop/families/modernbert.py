@@ -12,6 +12,7 @@ from headway.interop.families.parts import (
     our_gated_activation,
     rope_base,
     rope_parameters,
+    stripped,
     where_biased,
 )
 from headway.interop.family import Family, Reader, Rule, Settings
@@ -39,6 +40,7 @@ OLD_BASES = {GLOBAL: ("global_rope_theta", 160000.0), LOCAL: ("local_rope_theta"
 """What files of before call the base of each kind of layer, and what it is where they do not say."""
 
 USUAL_WINDOW = 128
+BARE = "ModernBertModel"
 EVERYWHERE_OR_NOWHERE = "here layers and norms have biases everywhere or nowhere"
 
 
@@ -73,6 +75,7 @@ def from_config(settings: Settings) -> TransformerConfig:
     read.need("position_embedding_type", ["absolute", "sans_pos"], "absolute", "here positions are rotary")
     read.ignore("sparse_prediction", "sparse_pred_ignore_index", "deterministic_flash_attn", "layer_norm_eps")
     read.ignore("initializer_cutoff_factor", "reference_compile", "repad_logits_with_grad")
+    bare = settings.get("architectures") == [BARE]
     layers, bias = read.take("num_hidden_layers", int), read.take("attention_bias", bool, False)
     for key in ("norm_bias", "mlp_bias", "classifier_bias"):
         read.need(key, [bias], False, EVERYWHERE_OR_NOWHERE)
@@ -91,9 +94,9 @@ def from_config(settings: Settings) -> TransformerConfig:
         activation=our_gated_activation(activation),
         bias=bias,
         dropout=read.take("mlp_dropout", float, 0.0),
-        tie_output=read.take("tie_word_embeddings", bool, True),
-        output_bias=read.take("decoder_bias", bool, True),
-        output_transform=True,
+        tie_output=read.take("tie_word_embeddings", bool, True) or bare,
+        output_bias=read.take("decoder_bias", bool, True) and not bare,
+        output_transform=not bare,
         scale_embeddings=False,
         attention=AttentionConfig(
             num_heads=read.take("num_attention_heads", int), window=window, global_every=every
@@ -140,16 +143,17 @@ def _bases(read: Reader, settings: Settings) -> dict[str, float]:
 
 
 def entries(config: TransformerConfig) -> list[Entry]:
-    bias = config.bias
-    return [
+    bias, head = config.bias, config.output_transform
+    found = [
         *embeddings("model.embeddings.tok_embeddings.weight", "decoder.weight", config),
         *where_biased("model.embeddings.norm", "embedding.norm", bias),
         *where_biased("model.final_norm", "encoder.norm", bias),
-        *where_biased("head.dense", "transform.dense", bias),
-        *where_biased("head.norm", "transform.norm", bias),
+        *(where_biased("head.dense", "transform.dense", bias) if head else ()),
+        *(where_biased("head.norm", "transform.norm", bias) if head else ()),
         *([same("decoder.bias", "output.bias")] if config.output_bias else []),
         *(entry for i in range(config.encoder_layers) for entry in _layer(i, bias)),
     ]
+    return found if head else stripped(found, "model.")
 
 
 def _layer(number: int, bias: bool) -> Iterable[Entry]:
@@ -186,4 +190,5 @@ MODERNBERT = Family(
     from_config=from_config,
     entries=entries,
     changes=(fold_embedding_scale,),
+    bare_name=BARE,
 )

@@ -71,6 +71,13 @@ def without_prefix(entries: Iterable[Entry], prefix: str) -> list[Entry]:
     ]
 
 
+def stripped(entries: Iterable[Entry], prefix: str) -> list[Entry]:
+    """The same under the names that they have where the model is saved without its head."""
+    return [
+        replace(entry, theirs=tuple(name.removeprefix(prefix) for name in entry.theirs)) for entry in entries
+    ]
+
+
 def position_table(
     theirs: str,
     config: TransformerConfig,

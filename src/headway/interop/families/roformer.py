@@ -49,4 +49,5 @@ ROFORMER = Family(
     from_config=SHAPE.from_config,
     entries=SHAPE.entries,
     changes=(fold_embedding_scale, interleave_rotary),
+    bare_name=SHAPE.bare_name,
 )

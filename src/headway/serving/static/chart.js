@@ -1,7 +1,7 @@
 // Lines over steps on a canvas: axes with round numbers, one reading for all charts where the pointer is.
 
 import { fill, make } from "./dom.js";
-import { canvasFont } from "./surface.js";
+import { canvasFont } from "./canvas-text.js";
 import { palette } from "./colour.js";
 
 const LEFT = 52;
@@ -106,6 +106,33 @@ export class Chart {
     this.canvas.height = Math.round(this.height * ratio);
     const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
+    this.paintOn(context);
+  }
+
+  /** The chart as a part of a PNG. */
+  part() {
+    this.paint(); // its size is known then
+    const named = this.series.filter(({ faint }) => !faint);
+    const paint = (context) => {
+      this.paintOn(context);
+      if (named.length > 1) this.paintNames(context, named);
+    };
+    return { title: this.title, width: this.width, height: this.height, paint };
+  }
+
+  /** Which line is which, above the chart. */
+  paintNames(context, named) {
+    let right = this.width - RIGHT;
+    context.font = canvasFont(12, 600);
+    context.textAlign = "right";
+    for (const { name, colour } of named.toReversed()) {
+      context.fillStyle = palette()[colour];
+      context.fillText(name, right, -10);
+      right -= context.measureText(name).width + 14;
+    }
+  }
+
+  paintOn(context) {
     const { muted } = palette();
     if (!this.series.length) {
       context.fillStyle = muted;

@@ -1,7 +1,7 @@
 // A text goes on: what may come next, how the settings of sampling bend it, and the text as it grows.
 
 import { emptyState, fill, make, percent, slider } from "./dom.js";
-import { fetchJson, Latest, streamText } from "./source.js";
+import { fetchJson, Latest, streamEvents } from "./source.js";
 import { doubtLegend, showTokens, textBefore } from "./token-text.js";
 import { inputField } from "./model-facts.js";
 import { showBars } from "./bars.js";
@@ -9,6 +9,7 @@ import { showBars } from "./bars.js";
 const TYPING_PAUSE = 150;
 const TOKENS = 60;
 const MOST_BARS = 14;
+const OTHERS = 8; // told for each token
 const CUT_OFF = { top_k: 0, top_p: 1 };
 
 export class CompleteView {
@@ -27,7 +28,7 @@ export class CompleteView {
 
   open() {
     const { page } = this;
-    const input = inputField(page, "Beginning", "Write how it begins", () => this.ask(TYPING_PAUSE));
+    const input = inputField(page, "Beginning", "Write how it begins", () => this.typed());
     this.input = input.querySelector("textarea");
     input.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.write();
@@ -74,7 +75,18 @@ export class CompleteView {
       this.list,
     );
     page.show(make("div", { class: "inputs two use" }, left, right));
-    return this.ask(0);
+    return this.ask(0).then(() => this.writeAgain());
+  }
+
+  /** What the address says was written here. */
+  writeAgain() {
+    const { params } = this.page;
+    if (params.has("seed")) this.write(params.get("given") ?? "", Number(params.get("seed")));
+  }
+
+  typed() {
+    this.forget();
+    return this.ask(TYPING_PAUSE);
   }
 
   close() {
@@ -87,6 +99,7 @@ export class CompleteView {
     const set = (name) => (value) => {
       settings[name] = value;
       this.page.remember({ [name]: value });
+      this.forget();
       this.ask(30);
     };
     return make(
@@ -168,50 +181,40 @@ export class CompleteView {
     this.page.busy(is);
   }
 
-  /** Write on: first as plain text while it grows, then token by token with what else was possible. */
-  write(given = "") {
+  /** What was written belongs to another beginning or other settings. */
+  forget() {
+    this.page.remember({ seed: "", given: "" });
+  }
+
+  /** Write on, token by token, each with what else was possible. The same seed writes the same again. */
+  write(given = "", seed = Math.floor(Math.random() * 1e9)) {
     const text = this.input.value + given;
     if (!text) return this.page.fail(new Error("Write a beginning first."));
     this.given = given;
-    const body = {
-      model: this.page.model.name,
-      text,
-      ...this.settings,
-      max_tokens: TOKENS,
-      seed: Math.floor(Math.random() * 1e9),
-    };
-    const grown = make("span", {});
-    fill(this.output, given ? make("span", { class: "given" }, given) : null, grown);
+    this.page.remember({ seed, given });
+    const body = { model: this.page.model.name, text, ...this.settings, max_tokens: TOKENS, seed };
+    const output = { tokens: [] };
+    fill(this.output, given ? make("span", { class: "given" }, given) : null);
     this.legend.hidden = true;
+    this.written = given;
     this.showWriting(true);
     const fail = (error) => {
       this.page.fail(error);
       this.showWriting(false);
     };
+    const grow = (event) => {
+      output.tokens.push(...event.tokens);
+      this.written += event.text;
+      this.legend.hidden = false;
+      showTokens(this.output, output, given, (index, other) =>
+        this.write(textBefore(output, index, given) + other),
+      );
+    };
     return this.writing.run(async (signal) => {
-      await streamText("/api/stream", body, (piece) => grown.append(piece), signal);
+      await streamEvents("/api/stream", { ...body, candidates: OTHERS }, grow, signal);
       this.showWriting(false);
       this.take.hidden = false;
-      this.written = given + grown.textContent;
-      this.page.say(`Written: ${grown.textContent}`);
-      // The same seed writes the same again, this time with every token's alternatives.
-      const answer = await fetchJson("/api/predict", { ...body, candidates: 8 }, signal);
-      this.showShaded(answer.outputs[0], grown.textContent);
+      this.page.say(`Written: ${this.written}`);
     }, fail);
-  }
-
-  showShaded(output, written) {
-    if (
-      !output?.tokens.length ||
-      output.tokens
-        .map(({ text }) => text)
-        .join("")
-        .trim() !== written.trim()
-    )
-      return;
-    this.legend.hidden = false;
-    showTokens(this.output, output, this.given, (index, text) =>
-      this.write(textBefore(output, index, this.given) + text),
-    );
   }
 }

@@ -4,6 +4,8 @@ import { emptyState, fill, make, percent, visibleText } from "./dom.js";
 import { fetchJson, Latest } from "./source.js";
 import { isDeep, palette, shade } from "./colour.js";
 import { showBars } from "./bars.js";
+import { guessesPart } from "./guesses-picture.js";
+import { pngOf } from "./png.js";
 import { textBody, textFields } from "./model-facts.js";
 
 const TYPING_PAUSE = 450;
@@ -92,6 +94,7 @@ export class GuessesView {
         ? make("p", { class: "hint" }, `The first ${MOST_COLUMNS} of ${answer.tokens.length} tokens.`)
         : null;
     fill(this.stage, scroller, more);
+    this.page.offerPng(() => pngOf([guessesPart(tokens, layers)]));
     this.choose(layers.length - 1, Math.min(1, tokens.length - 1));
   }
 

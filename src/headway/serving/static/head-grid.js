@@ -1,7 +1,8 @@
 // All heads of all layers at a glance: a small map each, layers downwards, heads across.
 
 import { palette } from "./colour.js";
-import { canvasFont, Surface } from "./surface.js";
+import { canvasFont } from "./canvas-text.js";
+import { Surface } from "./surface.js";
 import { make } from "./dom.js";
 import { bytesOf } from "./weights.js";
 

@@ -1,7 +1,8 @@
 // A matrix as a map of colours, with values where there is room; rows and columns carry their words.
 
 import { isDeep, palette } from "./colour.js";
-import { canvasFont, fitted, Surface } from "./surface.js";
+import { canvasFont, fitted } from "./canvas-text.js";
+import { Surface } from "./surface.js";
 import { make, spoken, visibleText } from "./dom.js";
 
 const LABELS = 108;

@@ -1,7 +1,8 @@
 // The paper's picture of attention (Figures 3 to 5): two columns of words, a line for each weight.
 
 import { headColour, isDeep, palette, shade } from "./colour.js";
-import { canvasFont, fitted, Surface } from "./surface.js";
+import { canvasFont, fitted } from "./canvas-text.js";
+import { Surface } from "./surface.js";
 import { spoken, visibleText } from "./dom.js";
 
 const ROW = 24;

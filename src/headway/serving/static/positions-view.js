@@ -4,6 +4,7 @@ import { emptyState, make } from "./dom.js";
 import { HeatMap } from "./heat-map.js";
 import { WavePlot } from "./wave-plot.js";
 import { fetchJson } from "./source.js";
+import { pngOf } from "./png.js";
 
 const ABOUT = {
   sinusoidal:
@@ -20,6 +21,7 @@ export class PositionsView {
   constructor(page) {
     this.page = page;
     this.maps = [];
+    this.titles = [];
   }
 
   async open() {
@@ -43,7 +45,7 @@ export class PositionsView {
       parts.push(emptyState("No picture", "There is nothing to draw for positions of this kind."));
     this.page.show(parts, this.plot?.element, make("div", { class: "pair" }, maps));
     this.maps.forEach((map) => map.surface.resize());
-    this.page.offerPng(this.maps.length ? () => this.maps.at(-1).png() : null);
+    this.page.offerPng(this.maps.length ? () => pngOf(this.pictures(), 2) : null);
   }
 
   waves(answer) {
@@ -93,7 +95,12 @@ export class PositionsView {
       bytes,
     );
     this.maps.push(map);
+    this.titles.push(title);
     return make("section", { class: "card" }, make("h2", {}, title), detail, map.element);
+  }
+
+  pictures() {
+    return this.maps.map((map, index) => map.surface.part(this.titles[index]));
   }
 
   recolour() {

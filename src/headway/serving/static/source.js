@@ -72,24 +72,30 @@ export async function fetchJson(path, body, signal) {
   return answer;
 }
 
-/** Calls `onText` with each piece of a streamed answer. */
-export async function streamText(path, body, onText, signal) {
-  if (recorded) throw new Trouble("A saved file cannot write anything new.");
+/** Calls `onEvent` with each part of a streamed answer. */
+export async function streamEvents(path, body, onEvent, signal) {
+  const name = nameOf(path, body);
+  if (recorded) {
+    if (!(name in recorded.answers)) throw new Trouble("A saved file cannot write anything new.");
+    return recorded.answers[name].forEach(onEvent);
+  }
   const response = await request(path, body, signal);
+  const events = [];
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
-    if (done) return;
+    if (done) return undefined;
     const lines = (rest + value).split("\n");
     rest = lines.pop();
     for (const line of lines) {
       if (!line.startsWith("data:")) continue;
       const data = line.slice(5).trim();
-      if (data === "[DONE]") return;
+      if (data === "[DONE]") return void heard.set(name, events);
       const event = JSON.parse(data);
       if (event.error) throw new Trouble(messageOf(event));
-      onText(event.text ?? "");
+      events.push(event);
+      onEvent(event);
     }
   }
 }

@@ -1,9 +1,8 @@
 // A canvas of any size inside a scroller: only what is in sight is drawn, so 500 words cost what 30 do.
 
 import { make } from "./dom.js";
-import { palette } from "./colour.js";
+import { pngOf } from "./png.js";
 
-const LONGEST_SIDE = 8000;
 const FRAMES_KEPT = 240;
 
 window.headwayFrames = [];
@@ -112,42 +111,23 @@ export class Surface {
     element.scrollTop = near(element.scrollTop, element.clientHeight, y);
   }
 
-  /** The whole picture, not only what is in sight, as a PNG. */
-  async png() {
-    const scale = Math.min(2, LONGEST_SIDE / Math.max(this.width, this.height));
-    const canvas = make("canvas", {
-      width: Math.round(this.width * scale),
-      height: Math.round(this.height * scale),
-    });
-    const context = canvas.getContext("2d");
-    context.scale(scale, scale);
-    context.fillStyle = palette().card;
-    context.fillRect(0, 0, this.width, this.height);
-    const view = { left: 0, top: 0, width: this.width, height: this.height };
-    this.paint(context, view);
-    this.paintOver?.(context, view);
-    return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  /** The whole picture, not only what is in sight: a part of a PNG. */
+  part(title = "") {
+    const { width, height } = this;
+    const paint = (context) => {
+      const view = { left: 0, top: 0, width, height };
+      this.paint(context, view);
+      this.paintOver?.(context, view);
+    };
+    return { title, width, height, paint };
+  }
+
+  png() {
+    return pngOf([this.part()]);
   }
 
   close() {
     this.observer.disconnect();
     cancelAnimationFrame(this.frame);
   }
-}
-
-/** The page's font at a size, for canvases. */
-export function canvasFont(pixels, weight = 400) {
-  return `${weight} ${pixels}px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif`;
-}
-
-/** The text, shortened to fit a width, measured in the context's font. */
-export function fitted(context, text, width) {
-  if (context.measureText(text).width <= width) return text;
-  let [low, high] = [0, text.length];
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (context.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
-    else high = middle - 1;
-  }
-  return `${text.slice(0, low)}…`;
 }

@@ -3,6 +3,7 @@
 import { Chart, shortNumber } from "./chart.js";
 import { emptyState, fill, make } from "./dom.js";
 import { fetchJson, isSavedFile } from "./source.js";
+import { pngOf } from "./png.js";
 
 const SECONDS_BETWEEN = 2;
 const MOST_LINES = 5000; // of one answer
@@ -48,6 +49,7 @@ export class TrainingView {
       this.facts,
     );
     this.page.show(head, charts, this.samples, this.validations);
+    this.page.offerPng(() => pngOf(this.charts.map((chart) => chart.part()), 2));
     await this.follow(this.run);
   }
 

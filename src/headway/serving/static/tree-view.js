@@ -1,7 +1,8 @@
 // The search at work: beams that were kept, branches that were dropped, the output that won.
 
 import { emptyState, fill, make, slider, visibleText } from "./dom.js";
-import { canvasFont, fitted, Surface } from "./surface.js";
+import { canvasFont, fitted } from "./canvas-text.js";
+import { Surface } from "./surface.js";
 import { fetchJson, Latest } from "./source.js";
 import { layOut, pathTo } from "./tree-layout.js";
 import { inputField, inputName } from "./model-facts.js";

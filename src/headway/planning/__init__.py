@@ -1,0 +1,1 @@
+"""The plan: which settings fit the data and the machine, each with its reason."""
