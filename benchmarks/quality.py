@@ -2,7 +2,8 @@
 
 FOLDER holds data sets (see quality_data.py, which also says how their files become pairs). For each of them
 `headway train TRAIN data.valid=["DEV"] --minutes N seed=S` plans and trains; where the data set has no
-development part, `data.valid` is left out. Then `headway evaluate` reads the test part, once a figure:
+development part, `data.valid` is left out. Of shakespeare the end of the training part is cut off for it, and
+`data.layout=file` says that the text is one. Then `headway evaluate` reads the test part, once a figure:
 
 - g2p: word error rate; inflect and scan: exact match;
 - translate: BLEU, cased and detokenized, with sacreBLEU's signature, at beam 5;
@@ -30,7 +31,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from machine import machine
-from planning import names
 from quality_data import Corpus, corpus, made_up, names_in
 from quality_known import CHARACTER_LOSS, TASKS, Task, task_of
 from quality_runs import FailedError, Programs, facts_of, finished, measure_of
@@ -39,6 +39,7 @@ from quality_tables import tables
 from headway.run import say_on_stderr
 from headway.run_folder import RunFolder
 from headway.sealed_folder import write_whole
+from planning import names
 
 ROOT = Path(__file__).parents[1]
 HERE = Path(__file__).parent
@@ -81,7 +82,8 @@ def settings_of(job: Job) -> list[str]:
 
 def run_job(job: Job, folder: Path, work: Path, programs: Programs) -> dict[str, Any]:
     """Train, or go on, and judge on the test part."""
-    files = corpus(folder, job.data, work / "data", with_dev=False)
+    is_text = job.task.measure == CHARACTER_LOSS  # one document, of which nothing can be held out unasked
+    files = corpus(folder, job.data, work / "data", with_dev=is_text)
     say_on_stderr(f"--- {job.data}, seed {job.seed}, {job.minutes:g} minutes, {job.system}")
     row: dict[str, Any] = {
         **job.key(),
@@ -96,7 +98,8 @@ def run_job(job: Job, folder: Path, work: Path, programs: Programs) -> dict[str,
         return row | _reference(job, files, work, programs)
     run = work / job.run
     valid = [] if files.dev is None else [f'data.valid=["{files.dev}"]']
-    typed = [*valid, "--minutes", f"{job.minutes:g}", *settings_of(job)]
+    layout = ["data.layout=file"] if is_text else []
+    typed = [*valid, *layout, "--minutes", f"{job.minutes:g}", *settings_of(job)]
     failure = programs.train(run, [str(files.train), *typed])
     if failure:
         raise FailedError(f"{job.run}: {failure}")

@@ -152,7 +152,8 @@ def facts_of(folder: Path) -> dict[str, Any]:
     """What a finished run left: steps, passes, seconds, speed, parameters, figures on its held-out part."""
     path = folder / "metrics.jsonl"
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    last = [line for line in lines if "loss" in line][-1]
+    nothing = {"step": 0, "epoch": 0.0, "seconds": 0.0, "tokens": 0}  # a run may end before its first line
+    last = next((line for line in reversed(lines) if "loss" in line), nothing)
     config = json.loads((RunFolder(folder).model / "config.json").read_text("utf-8"))
     return {
         "steps": last["step"],

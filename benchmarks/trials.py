@@ -30,6 +30,7 @@ SETTINGS = [
     "training.save_every=3",
     "training.keep_last=2",
     "training.samples=1",
+    "training.checks=false",
     "training.report_every=1",
     "optimizer.rate=0.01",
     "stop.minutes=0",
@@ -110,8 +111,9 @@ class Trial:
     @property
     def first(self) -> list[str]:
         """The command that begins the run."""
-        data, name = str(self.ground.folder / self.objective), self.objective
-        return ["train", data, "--objective", name, "--out", str(self.run), *SETTINGS, *MORE[name]]
+        data = json.dumps([str(self.ground.folder / self.objective)])
+        settings = [f"data.train={data}", *SETTINGS, *MORE[self.objective]]
+        return ["train", self.objective, "--out", str(self.run), *settings]
 
     @property
     def command(self) -> list[str]:

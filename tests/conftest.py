@@ -59,6 +59,12 @@ def seeds() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def known_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans are made for a machine whose speed is known: to measure it takes seconds."""
+    monkeypatch.setattr("headway.planning.machine.measured", lambda work, runtime: 0.01)
+
+
 @pytest.fixture(scope="session")
 def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Finished run folders of the three kinds of model."""

@@ -147,7 +147,8 @@ def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_a_wrong_recipe_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="stop: give steps"):
-        train(write_pairs(tmp_path), overrides=PAIRS, out=tmp_path / "run", say=lambda line: None)
+        data = f"data.train={json.dumps([str(write_pairs(tmp_path))])}"
+        train("pairs", overrides=[data, *PAIRS], out=tmp_path / "run", say=lambda line: None)
     assert not (tmp_path / "run").exists()
 
 

@@ -118,9 +118,7 @@ def resume_sweep(folder: Path, say: Say = say_on_stderr) -> SweepOutcome:
     return _train_all(read_sweep(folder), nothing, say)
 
 
-def _train_all(
-    sweep: Sweep, begin: Callable[[RunFolder], Outcome], say: Say
-) -> SweepOutcome:
+def _train_all(sweep: Sweep, begin: Callable[[RunFolder], Outcome], say: Say) -> SweepOutcome:
     for number, (seed, run) in enumerate(sweep.runs.items(), start=1):
         if run.is_finished:
             continue

@@ -109,7 +109,9 @@ def test_rows_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_each_character_is_predicted_once_with_what_its_window_shows(tmp_path: Path) -> None:
-    overrides = [*CAUSAL, f"data.train={write_text(tmp_path)}", "data.layout=file", "stop.steps=2"]
+    (tmp_path / "valid.txt").write_text("bal bam\n", "utf-8")
+    data = [f"data.train={write_text(tmp_path)}", f"data.valid={tmp_path / 'valid.txt'}", "data.layout=file"]
+    overrides = [*CAUSAL, *data, "stop.steps=2"]
     characters = [each for each in overrides if "vocab" not in each] + ["text.target.kind=characters"]
     run = train("causal", overrides=characters, out=tmp_path / "run", say=lambda line: None)
     pipeline, text = load(run.folder.path), "bal bam\nkul"

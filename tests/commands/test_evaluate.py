@@ -89,3 +89,13 @@ def test_several_seeds_are_evaluated_with_their_spread(tmp_path: Path) -> None:
     assert "seed 1" in table
     assert "deviation" in table
     assert "for a single run" in refused(headway("evaluate", sweep, data, "--against", sweep / "seed-1"))
+
+
+def test_what_eight_bits_cost_is_told(tiny_runs: Runs, tmp_path: Path) -> None:
+    (tmp_path / "test.tsv").write_text("bal\tl a b\ndem\tm e d\n", "utf-8")
+    pairs = tiny_runs["pairs"]
+    done = headway("evaluate", pairs, tmp_path / "test.tsv", "--precision", "int8", "--against", pairs)
+    assert done.returncode == 0, done.stderr
+    assert "other" in done.stdout
+    wrong = headway("evaluate", pairs, tmp_path / "test.tsv", "--precision", "int4")
+    assert "did you mean 'int8'" in refused(wrong)

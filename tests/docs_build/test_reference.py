@@ -110,7 +110,7 @@ def test_every_public_name_is_there(made: dict[str, str]) -> None:
 def test_a_signature_says_all_parameters() -> None:
     node = definition("headway.api", "load")
     assert signature("load", node) == (  # type: ignore[arg-type]
-        "```py\nload(*folders: str | Path, device: str = 'auto') -> Pipeline\n```"
+        "```py\nload(*folders: str | Path, device: str = 'auto', precision: str = 'float32') -> Pipeline\n```"
     )
 
 

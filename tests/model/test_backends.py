@@ -91,7 +91,10 @@ def test_blocks_of_queries_compute_the_same(monkeypatch: pytest.MonkeyPatch, mas
     assert_near(attend(q, k, v), whole)
 
 
-def test_padding_around_one_document_hides_the_same_keys_from_all() -> None:
+def test_padding_around_one_long_document_hides_the_same_keys_from_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("headway.model.backends.MOST_VISIBLE", 24)
     segments = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
     mask = AttentionMask(query_segments=segments, key_segments=segments)
     q, k, v = heads(H, 5, 5)

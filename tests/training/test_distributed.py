@@ -15,7 +15,7 @@ from torch import Tensor, multiprocessing, nn
 from headway.batch import NO_LABEL
 from headway.data.in_memory import InMemory
 from headway.data.loader import BatchConfig, Loader
-from headway.data.objectives import CausalObjective
+from headway.data.objectives import CausalObjective, PairsObjective
 from headway.runtime import Parallel
 from headway.text.special import SpecialIds
 from headway.training.checkpoint import Checkpoints
@@ -36,18 +36,23 @@ def whole_state(model: nn.Module) -> dict[str, Tensor]:
 class Training:
     """A tiny model in float64 that every process starts alike, and the batches that all share."""
 
-    def __init__(self, ranks: Ranks, how: Parallel, accumulate: int = 1) -> None:
+    def __init__(self, ranks: Ranks, how: Parallel, accumulate: int = 1, *, pairs: bool = False) -> None:
         torch.manual_seed(0)
-        model = tiny_model().double()
+        model = tiny_model(encoder_layers=int(pairs)).double()
         trainee = spread(model, ranks, how)
         plan = plan_of(optimizer={"kind": "adamw", "weight_decay": 0.1, "clip": 0.5})
         optimizer = build_optimizer(model, plan.optimizer, 0.01)
         self.state = TrainState(model, optimizer, ranks=ranks, spread=trainee)
         lengths = np.random.default_rng(0).integers(1, 9, 37)
-        texts = InMemory([np.random.default_rng(n).integers(5, VOCABULARY, n) for n in lengths])
-        config = BatchConfig(tokens=24, context=12, accumulate=accumulate)
+        texts = [np.random.default_rng(n).integers(5, VOCABULARY, n) for n in lengths]
+        special = SpecialIds()
         self.loader = Loader(
-            texts, CausalObjective(SpecialIds()), config, seed=1, rank=ranks.rank, world=ranks.world
+            InMemory(texts, texts[::-1] if pairs else None),
+            PairsObjective(special, special) if pairs else CausalObjective(special),
+            BatchConfig(tokens=24, context=12, accumulate=accumulate),
+            seed=1,
+            rank=ranks.rank,
+            world=ranks.world,
         )
         self.losses: list[float] = []
 
@@ -79,11 +84,11 @@ def work(rank: int, world: int, port: int, job: Callable[..., None], *details: A
         job(ranks, *details)
 
 
-def train_both_ways(ranks: Ranks, steps: int, accumulate: int, out: Path) -> None:
+def train_both_ways(ranks: Ranks, steps: int, accumulate: int, pairs: bool, out: Path) -> None:
     assert ranks.sum([1, ranks.rank]) == [ranks.world, sum(range(ranks.world))]
     assert ranks.first_says(f"from {ranks.rank}") == "from 0"
     for how in get_args(Parallel):
-        training = Training(ranks, how, accumulate)
+        training = Training(ranks, how, accumulate, pairs=pairs)
         training.go(steps)
         found = training.found()
         if ranks.is_first:
@@ -110,10 +115,10 @@ def together(world: int, job: Callable[..., None], *details: Any) -> None:
     multiprocessing.spawn(work, (world, free_port(), job, *details), nprocs=world)
 
 
-def compare(tmp_path: Path, world: int, steps: int, accumulate: int) -> None:
-    alone = Training(ALONE, "ddp")
+def compare(tmp_path: Path, world: int, steps: int, accumulate: int, *, pairs: bool) -> None:
+    alone = Training(ALONE, "ddp", pairs=pairs)
     alone.go(steps)
-    together(world, train_both_ways, steps, accumulate, tmp_path)
+    together(world, train_both_ways, steps, accumulate, pairs, tmp_path)
     for how in get_args(Parallel):
         assert_close(load_file(tmp_path / how), alone.found(), how)
 
@@ -128,13 +133,16 @@ def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], what: st
 
 
 def test_two_processes_are_one(tmp_path: Path) -> None:
-    compare(tmp_path, world=2, steps=15, accumulate=2)
+    compare(tmp_path, world=2, steps=15, accumulate=2, pairs=True)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("pairs", [False, True], ids=["causal", "pairs"])
 @pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (2, 3), (4, 2)])
-def test_any_number_of_processes_is_one_over_many_steps(tmp_path: Path, world: int, accumulate: int) -> None:
-    compare(tmp_path, world, steps=200, accumulate=accumulate)
+def test_any_number_of_processes_is_one_over_many_steps(
+    tmp_path: Path, world: int, accumulate: int, pairs: bool
+) -> None:
+    compare(tmp_path, world, steps=200, accumulate=accumulate, pairs=pairs)
 
 
 @pytest.mark.parametrize(

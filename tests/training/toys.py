@@ -24,10 +24,10 @@ VOCABULARY = 11
 RATE = 0.01
 
 
-def tiny_model(dropout: float = 0.0, tie: bool = True) -> Transformer:
+def tiny_model(dropout: float = 0.0, tie: bool = True, encoder_layers: int = 0) -> Transformer:
     config = TransformerConfig(
         vocab_size=VOCABULARY,
-        encoder_layers=0,
+        encoder_layers=encoder_layers,
         decoder_layers=1,
         d_model=8,
         d_ff=12,

@@ -136,11 +136,11 @@ def sdpa(
         if queries == 1 and mask.offset == keys - 1:
             return SdpaAttend(None, is_causal=False)
     if bias is None:
-        if _is_one_document(mask):
-            mask = replace(mask, query_segments=None)
-        each_its_own = mask.window is not None or mask.causal or mask.query_segments is not None
-        if each_its_own and queries * keys > MOST_VISIBLE and isinstance(mask.offset, int):
-            return BlockedAttend(mask)
+        if queries * keys > MOST_VISIBLE and isinstance(mask.offset, int):
+            if _is_one_document(mask):
+                mask = replace(mask, query_segments=None)
+            if mask.window is not None or mask.causal or mask.query_segments is not None:
+                return BlockedAttend(mask)
         return SdpaAttend(mask.dense(queries, keys, device), is_causal=False)
     visible = mask.dense(queries, keys, device)
     return BiasedSdpaAttend(bias if visible is None else torch.where(visible, bias, float("-inf")))

@@ -16,9 +16,10 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        if not self.training or self.p == 0 or x.device.type != "cpu":
+        if not self.training or self.p == 0 or x.device.type not in ("cpu", "meta"):
             return super().forward(x)
-        drawn = torch.empty(-(-x.numel() // LANES), dtype=torch.int64).random_(LOWEST * 2**48, None)
+        drawn = torch.empty(-(-x.numel() // LANES), dtype=torch.int64, device=x.device)
+        drawn.random_(LOWEST * 2**48, None)
         lanes = drawn.view(torch.int16)[: x.numel()].view(x.shape)
         kept = lanes >= min(round(self.p * 2**16), 2**16 - 1) + LOWEST
         return x * kept * (1 / (1 - self.p))

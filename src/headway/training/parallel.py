@@ -30,9 +30,17 @@ def spread(model: Transformer, ranks: Ranks, how: Parallel) -> nn.Module:
     for module in model.modules():
         if isinstance(module, Stack):
             for layer in module.layers:
-                fully_shard(layer)
+                for part in (*_readers_of_memory(layer), layer):
+                    fully_shard(part)
     fully_shard(model)
     return model
+
+
+def _readers_of_memory(layer: nn.Module) -> list[nn.Module]:
+    """What a decoder's layer reads the encoder's output with, which it does before it is called itself."""
+    attention = getattr(layer, "memory_attention", None)
+    parts = [] if attention is None else [attention.key, attention.value, attention.key_norm]
+    return [part for part in parts if any(True for _ in part.parameters())]
 
 
 @contextmanager
