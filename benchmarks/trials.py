@@ -31,6 +31,7 @@ SETTINGS = [
     "training.keep_last=2",
     "training.samples=1",
     "training.checks=false",
+    "runtime.attention=sdpa",
     "training.report_every=1",
     "optimizer.rate=0.01",
     "stop.minutes=0",

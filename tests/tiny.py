@@ -14,6 +14,7 @@ SMALL = [
     "training.save_every=20",
     "training.samples=2",
     "training.checks=false",
+    "runtime.attention=sdpa",
     "schedule.kind=constant",
     "schedule.warmup=5",
     "optimizer.rate=0.01",

@@ -85,15 +85,17 @@ def measured_once(name: str, measure: Callable[[], float]) -> float:
     threads = torch.get_num_threads()
     key = f"{platform.machine()} {_processor_name()} torch {torch.__version__} threads {threads}"
     file = cache_folder() / f"{name}.json"
+    known: dict[str, float] = {}
     try:
-        known = json.loads(file.read_text("utf-8"))
+        known = dict(json.loads(file.read_text("utf-8")))
         return float(known[key])
     except (OSError, ValueError, KeyError, TypeError):
-        known = {}
-    speedup = measure()
+        speedup = measure()
+    mine = file.with_suffix(f".{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({**known, key: round(speedup, 3)}), "utf-8")
+        mine.write_text(json.dumps({**known, key: round(speedup, 3)}), "utf-8")
+        mine.replace(file)  # whole at any time: others may be reading it
     except OSError:
         pass  # a read-only home: it is measured again next time
     return speedup
