@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from machine import machine
@@ -33,7 +32,7 @@ from planning_rows import (
     trials_of,
 )
 from planning_tables import tables
-from quality_data import corpus, made_up
+from quality_data import corpus, data_folder, parsed_on_data, parser_on_data
 from quality_runs import Programs, facts_of, finished, measure_of
 
 from headway.errors import UserError
@@ -137,37 +136,20 @@ def report(content: dict[str, Any], experiments: Sequence[Experiment], out: Path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = asked(arguments)
-    with TemporaryDirectory() as scratch:
-        folder: Path = given.folder
-        if given.quick:
-            folder = Path(scratch)
-            made_up(folder)
+    with data_folder(given) as folder:
         return measure(given, folder)
 
 
 def asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     """What was typed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path, nargs="?", help="a folder with data sets")
-    parser.add_argument("--only", default="", help="kinds of data, or data sets, as in g2p/dut,shakespeare")
+    parser = parser_on_data(__doc__, "planning", 2)
     parser.add_argument("--variations", default="", help="names of variations, separated by commas or ;")
     parser.add_argument("--list", type=Path, default=LIST, help="the experiments")
     parser.add_argument("--seeds", type=int, default=1, help="of each variation")
     parser.add_argument("--base-seeds", type=int, default=3, help="of the base recipe")
     parser.add_argument("--steps", type=int, default=0, help="of the base recipe, in place of the list's")
     parser.add_argument("--equal", choices=("flops", "steps"), default="flops")
-    parser.add_argument("--at-once", type=int, default=2, help="runs side by side, each with one core")
-    parser.add_argument("--work", type=Path, default=Path("runs/planning"), help="where the runs lie")
-    parser.add_argument("--out", type=Path, help="where the results go, instead of into the repository")
-    parser.add_argument("--quick", action="store_true", help="a smoke run; needs --out")
-    given = parser.parse_args(arguments)
-    if given.quick and given.out is None:
-        parser.error("--quick needs --out FOLDER, for its figures mean nothing")
-    if given.folder is None and not given.quick:
-        parser.error("name the folder with the data sets")
-    return given
+    return parsed_on_data(parser, arguments)
 
 
 def measure(given: argparse.Namespace, folder: Path) -> int:

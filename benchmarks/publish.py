@@ -24,9 +24,9 @@ def parser_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
     return parser
 
 
-def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """What was typed; figures of a smoke run need a place of their own."""
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.quick and not options.out:
         parser.error("--quick needs --out: its figures say nothing")
     return options

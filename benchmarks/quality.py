@@ -27,11 +27,10 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from machine import machine
-from quality_data import Corpus, corpus, made_up, names_in
+from quality_data import Corpus, corpus, data_folder, names_in, parsed_on_data, parser_on_data
 from quality_known import CHARACTER_LOSS, TASKS, Task, task_of
 from quality_runs import FailedError, Programs, facts_of, finished, measure_of
 from quality_tables import tables
@@ -162,37 +161,18 @@ def jobs_of(given: argparse.Namespace, folder: Path, rows: Sequence[Mapping[str,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = asked(arguments)
-    with TemporaryDirectory() as scratch:
-        folder: Path = given.folder
-        if given.quick:
-            folder = Path(scratch)
-            made_up(folder)
+    with data_folder(given) as folder:
         return measure(given, folder)
 
 
 def asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     """What was typed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path, nargs="?", help="a folder with data sets")
-    parser.add_argument("--only", default="", help="kinds of data, or data sets, as in g2p/dut,shakespeare")
+    parser = parser_on_data(__doc__, "quality", 1)
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--minutes", type=float, default=0.0, help="of training, in place of the task's own")
-    parser.add_argument(
-        "--at-once", type=int, default=1, help="runs side by side; if several, on one core each"
-    )
     parser.add_argument("--reference", action="store_true", help="train MarianMTModel on the translation")
     parser.add_argument("--again", action="store_true", help="make rows anew that are there")
-    parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="where the runs lie")
-    parser.add_argument("--out", type=Path, help="where the results go, instead of into the repository")
-    parser.add_argument("--quick", action="store_true", help="a smoke run; needs --out")
-    given = parser.parse_args(arguments)
-    if given.quick and given.out is None:
-        parser.error("--quick needs --out FOLDER, for its figures mean nothing")
-    if given.folder is None and not given.quick:
-        parser.error("name the folder with the data sets")
-    return given
+    return parsed_on_data(parser, arguments)
 
 
 def measure(given: argparse.Namespace, folder: Path) -> int:

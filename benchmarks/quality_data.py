@@ -15,10 +15,15 @@ Where there is no development part and one is asked for, it is cut from the trai
 characters, or every twentieth pair.
 """
 
+import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from publish import parsed
 
 EVERY = 20
 """One of so many pairs, or of so many equal parts of a text, becomes the development part."""
@@ -133,6 +138,41 @@ def command_and_actions(line: str) -> tuple[str, str]:
     """`IN: walk left OUT: LTURN WALK` as `walk left` and `LTURN WALK`."""
     command, actions = line.removeprefix("IN:").split(" OUT:")
     return command.strip(), actions.strip()
+
+
+def parser_on_data(description: str | None, name: str, at_once: int) -> argparse.ArgumentParser:
+    """What both runners on a folder of data sets are asked."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, nargs="?", help="a folder with data sets")
+    parser.add_argument("--only", default="", help="kinds of data, or data sets, as in g2p/dut,shakespeare")
+    parser.add_argument(
+        "--at-once", type=int, default=at_once, help="runs side by side; if several, on one core each"
+    )
+    parser.add_argument("--work", type=Path, default=Path("runs", name), help="where the runs lie")
+    parser.add_argument("--out", type=Path, help="where the results go, instead of into the repository")
+    parser.add_argument("--quick", action="store_true", help="a smoke run on made-up data; needs --out")
+    return parser
+
+
+def parsed_on_data(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was typed: a folder, or a smoke run."""
+    given = parsed(parser, arguments)
+    if given.folder is None and not given.quick:
+        parser.error("name the folder with the data sets")
+    return given
+
+
+@contextmanager
+def data_folder(given: argparse.Namespace) -> Iterator[Path]:
+    """The folder that was named, or for a smoke run one with made-up data."""
+    if not given.quick:
+        yield given.folder
+        return
+    with TemporaryDirectory() as scratch:
+        made_up(Path(scratch))
+        yield Path(scratch)
 
 
 def made_up(folder: Path) -> None:

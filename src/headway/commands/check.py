@@ -1,12 +1,10 @@
 """`headway check`: what is looked at before the first step of a run, without training."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headway.commands.arguments import split_overrides
-from headway.commands.train import MINUTES, SIZE, Objective
+from headway.commands.arguments import Minutes, Objective, Size, StartFrom, split_overrides
 
 
 def check(
@@ -17,20 +15,10 @@ def check(
             help="What `headway train` would be given.",
         ),
     ],
-    minutes: Annotated[float | None, typer.Option(help=MINUTES)] = None,
-    size: Annotated[str | None, typer.Option(help=SIZE)] = None,
-    objective: Annotated[
-        Objective | None,
-        typer.Option(
-            help="For data files: what to learn. Default: pairs from pairs, causal from plain text."
-        ),
-    ] = None,
-    start_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", metavar="FOLDER", help="A model or run folder whose model is to be trained further."
-        ),
-    ] = None,
+    minutes: Minutes = None,
+    size: Size = None,
+    objective: Objective = None,
+    start_from: StartFrom = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON in place of the lines.")] = False,
 ) -> None:
     """Check text, held-out text and the fresh model as training does before its first step; train nothing.

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from headway.commands.arguments import split_overrides
-from headway.commands.train import MINUTES, SIZE, Objective
+from headway.commands.arguments import Minutes, Objective, Size, StartFrom, split_overrides
 
 
 def plan(
@@ -17,18 +16,10 @@ def plan(
             help="Data files, then what is decided already, as in model.d_model=256; the rest goes by it.",
         ),
     ],
-    minutes: Annotated[float | None, typer.Option(help=MINUTES)] = None,
-    size: Annotated[str | None, typer.Option(help=SIZE)] = None,
-    objective: Annotated[
-        Objective | None,
-        typer.Option(help="What to learn. Default: pairs from pairs, causal from plain text."),
-    ] = None,
-    start_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", metavar="FOLDER", help="A model or run folder whose model is to be trained further."
-        ),
-    ] = None,
+    minutes: Minutes = None,
+    size: Size = None,
+    objective: Objective = None,
+    start_from: StartFrom = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write the recipe into this file, rather than print it."),

@@ -1,17 +1,14 @@
 """`headway train`: from a recipe, from data, or on from where a run stopped."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from headway.commands.arguments import split_overrides
+from headway.commands.arguments import Minutes, Objective, Size, StartFrom, split_overrides
 from headway.commands.sweep import train_sweep
 
-Objective = Literal["pairs", "causal", "masked"]
-MINUTES = "For data files: minutes of training. Default: until it stops improving."
 SEEDS = "Train so many seeds of the recipe, one after the other, and show how far they lie apart."
-SIZE = "For data files: tiny, small, medium, large, base or big. Default: by the data and the time."
 
 
 def train(
@@ -26,22 +23,10 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run folder; default: runs/NAME.")
     ] = None,
-    objective: Annotated[
-        Objective | None,
-        typer.Option(
-            help="For data files: what to learn. Default: pairs from pairs, causal from plain text."
-        ),
-    ] = None,
-    start_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            metavar="FOLDER",
-            help="A model or run folder whose model is trained further, with its shape and vocabulary.",
-        ),
-    ] = None,
-    minutes: Annotated[float | None, typer.Option(help=MINUTES)] = None,
-    size: Annotated[str | None, typer.Option(help=SIZE)] = None,
+    objective: Objective = None,
+    start_from: StartFrom = None,
+    minutes: Minutes = None,
+    size: Size = None,
     seeds: Annotated[int | None, typer.Option(help=SEEDS)] = None,
 ) -> None:
     """Train a model; on a run folder, go on where it stopped.
