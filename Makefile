@@ -1,7 +1,7 @@
 # The verbs that people and CI share. Each makes .venv and installs what it needs; repeated calls are quick.
 #   make demo       train a model that pronounces English words, about three minutes on two cores
 #   make check      format, lint and types
-#   make test       the fast tests        make test-all   all of them
+#   make test       the fast tests        make test-all   all of them, on record
 #   make docs       the documentation as a site that reads offline, in site/; stops at whatever is wrong with it
 #   make tour       all experiments of docs/tour, half an hour on two cores, with their figures and tables
 #   make table3     the rows of the paper's Table 3, small; goes on where it was stopped
@@ -32,7 +32,7 @@ test: $(DEV)
 	$(BIN)/python -m pytest -n auto $(TESTS)
 
 test-all: $(DEV) $(PEERS)
-	$(BIN)/python -m pytest -n auto -m "slow or not slow" $(TESTS)
+	$(BIN)/python benchmarks/all_tests.py $(filter-out tests,$(TESTS))
 
 demo: $(DEMO)
 	$(BIN)/headway demo pronounce

@@ -287,6 +287,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background job ignores it, and so would runs
     survived = True
     place = Path(tempfile.mkdtemp(prefix="headway-faults-"))
     with Nursery() as nursery:

@@ -69,6 +69,7 @@ def command_page() -> str:
             ("exit status", "means"),
             [
                 ("0", "done"),
+                ("1", "done, and what was looked at is not as it should be: `check`, `verify`"),
                 ("2", "a mistake that can be put right, told in one message"),
                 ("130, 143", "stopped by Ctrl-C or SIGTERM; a run has saved, and says how to go on"),
             ],
