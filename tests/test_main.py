@@ -70,3 +70,16 @@ def test_output_is_utf8_whatever_the_system_says(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     done = headway_process("inspect", "größe", folder=tmp_path)
     assert "'größe'" in refused(done)
+
+
+def test_ctrl_c_while_the_command_line_is_read_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("headway.cli.app", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "headway: interrupted\n"

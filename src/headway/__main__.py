@@ -6,19 +6,27 @@ import sys
 
 from headway.errors import UserError
 
+INTERRUPTED = 130
+"""What a shell expects of a process that Ctrl-C ended."""
+
 
 def main() -> None:
-    """Run the command line; a user's mistake ends with one message and exit status 2, without a traceback."""
+    """Run the command line; a user's mistake ends with one message and exit status 2, without a traceback.
+
+    So does Ctrl-C before there is anything to be saved, with status 130.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors=stream.errors)  # as all text that we read and write
-    from headway.cli import app
-
     try:
+        from headway.cli import app
+
         try:
             app()
         finally:
             _flush_output()
+    except KeyboardInterrupt:
+        _refuse("interrupted", INTERRUPTED)
     except UserError as error:
         _refuse(str(error))
     except OSError as error:
@@ -37,9 +45,9 @@ def _flush_output() -> None:
             raise UserError(f"standard output: {error.strerror or error}") from error
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str, status: int = 2) -> None:
     print(f"headway: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from headway.evaluation.exact import (
 from headway.evaluation.language import bits_per_byte, masked_accuracy, perplexity, unknown_tokens
 from headway.evaluation.result import Comparison, Evaluation, Measure
 from headway.evaluation.translation import compare_translations, translation_measures
+from headway.text.normalize import FORMS, composed
 
 NAMES = ("model", "other")
 """What the one or two models are called in an evaluation."""
@@ -89,10 +90,15 @@ def _judge_pairs(pipeline: Pipeline, records: Sequence[Record], other: Pipeline 
     comparisons: list[Comparison] = []
     kind = pipeline.bundle.tokenizers.target.kind
     if other is not None:
-        theirs: list[str] = other.predict(sources)
-        systems = {"model": outputs, "other": theirs, **systems}
-        comparisons = _compare(outputs, theirs, references, kind)
-    found = {name: _measures(each, references, kind) for name, each in systems.items()}
+        systems = {"model": outputs, "other": other.predict(sources), **systems}
+    right = references
+    if any(each.bundle.tokenizers.target.forms & FORMS for each in (pipeline, other) if each is not None):
+        # One of them writes in a Unicode form of its own, which is no mistake where the text has another.
+        systems = {name: list(map(composed, each)) for name, each in systems.items()}
+        right = [list(map(composed, each)) for each in references]
+    if other is not None:
+        comparisons = _compare(systems["model"], systems["other"], right, kind)
+    found = {name: _measures(each, right, kind) for name, each in systems.items()}
     return Judged(
         Evaluation(examples=len(sources), systems=found, comparisons=comparisons),
         sources,

@@ -1,5 +1,8 @@
 """Text shown while it grows."""
 
+from functools import cache
+from unicodedata import normalize
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +19,13 @@ ALL = st.characters(exclude_categories=["Cs"])
 def stream(tokenizer: Tokenizer, before: list[int], ids: list[int], *, ended: bool) -> list[str]:
     growing = TextStream(tokenizer, before)
     return [*(growing.add(token) for token in ids), growing.finish(ended=ended)]
+
+
+@cache
+def letters(kind: str) -> Tokenizer:
+    """A vocabulary of letters that are composed when written."""
+    config = TokenizerConfig(kind=kind, vocab_size=300, normalize="letters")  # type: ignore[arg-type]
+    return train_tokenizer(["하한국각값가각 é\u0301\u0323q"] * 2, config)
 
 
 @given(prompt=st.text(ALL, max_size=8), text=st.text(ALL, max_size=20))
@@ -56,3 +66,17 @@ def test_every_kind_of_tokenizer_streams_what_it_decodes(kind: str) -> None:
         pieces = stream(tokenizer, ids[:cut], ids[cut:], ended=True)
         assert "".join(pieces) == continuation(tokenizer, ids[:cut], ids[cut:])
         assert tokenizer.decode(ids[:cut]) + "".join(pieces) == tokenizer.decode(ids)
+
+
+@given(text=st.text("하한국각값가각 é\u0301\u0323q", max_size=12))
+@pytest.mark.parametrize("kind", ["bpe", "characters"])
+def test_letters_are_shown_when_no_other_can_join_them(kind: str, text: str) -> None:
+    tokenizer = letters(kind)
+    pieces = stream(tokenizer, [], tokenizer.encode(text), ended=True)
+    assert "".join(pieces) == normalize("NFC", text)
+    assert "\ufffd" not in "".join(pieces)
+
+
+def test_a_syllable_is_shown_when_the_next_begins() -> None:
+    tokenizer = letters("characters")
+    assert stream(tokenizer, [], tokenizer.encode("한국"), ended=True) == ["", "", "", "한", "", "", "국"]

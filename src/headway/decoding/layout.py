@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from headway.decoding.straight import straighten
 from headway.errors import UserError, did_you_mean
 
 PRECISIONS = ("float32", "int8")
@@ -14,24 +15,36 @@ PRECISIONS = ("float32", "int8")
 def preparation(precision: str, device: torch.device) -> Callable[[nn.Module], None]:
     """What makes a model ready to predict in this precision. Raises UserError where that is not to be had."""
     if precision == "float32":
-        return lay_out_for_few_rows
+        return _both(lay_out_for_few_rows, straighten)
     if precision not in PRECISIONS:
         raise UserError(f"there is no precision {precision!r}: {did_you_mean(precision, PRECISIONS)}")
     if device.type != "cpu":
         raise UserError(f"int8 is for the CPU, and the device is {device.type}: name cpu as the device")
     if "x86" not in torch.backends.quantized.supported_engines:
         raise UserError("int8: this torch has no products in 8 bits for this processor: use float32")
-    return quantize
+    return _both(quantize, straighten)
+
+
+def _both(
+    first: Callable[[nn.Module], None], second: Callable[[nn.Module], None]
+) -> Callable[[nn.Module], None]:
+    def prepare(model: nn.Module) -> None:
+        first(model)
+        second(model)
+
+    return prepare
 
 
 def lay_out_for_few_rows(model: nn.Module) -> None:
-    """Store the matrices of linear layers input by input, where nn.Linear has them output by output.
+    """Store matrices that do not narrow input by input, where nn.Linear has them output by output.
 
     The numbers, their shapes and indices stay; products with few rows, as in decoding, read them faster so on
-    a processor. On a GPU nothing is done.
+    a processor. Matrices with fewer outputs than inputs are faster as they are. On a GPU nothing is done.
     """
     for module in model.modules():
-        if isinstance(module, nn.Linear) and module.weight.device.type == "cpu":
+        if not isinstance(module, nn.Linear) or module.weight.device.type != "cpu":
+            continue
+        if module.out_features >= module.in_features:
             module.weight.data = module.weight.data.t().contiguous().t()
 
 

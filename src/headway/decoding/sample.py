@@ -100,8 +100,8 @@ def emit(
     step = 0
     while True:
         step += 1
-        early = torch.tensor([step <= room.shortest[row] for row in rows], device=device)
-        allowed = forbid(log_probs, special, early)
+        early = [step <= room.shortest[row] for row in rows]
+        allowed = forbid(log_probs, special, torch.tensor(early, device=device) if any(early) else None)
         if seen is not None:
             allowed = penalize_repetition(allowed, seen, repetition_penalty)
         tokens = choose(allowed, rows, step)

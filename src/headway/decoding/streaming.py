@@ -1,5 +1,6 @@
 """Text of a growing list of tokens, shown as soon as it is whole characters."""
 
+import unicodedata
 from collections.abc import Sequence
 
 from headway.text.tokenizer import Tokenizer
@@ -30,6 +31,8 @@ class TextStream:
 
     def add(self, token: int) -> str:
         """The new text, empty while a character is not whole."""
+        if self.tokenizer.composes:
+            return self._add_letter(token)
         self.waiting.append(token)
         text = continuation(self.tokenizer, self.before, self.waiting)
         if text.endswith(INCOMPLETE):
@@ -38,6 +41,18 @@ class TextStream:
         self.before = self.newest + self.waiting
         self.newest, self.waiting = self.waiting, []
         return text
+
+    def _add_letter(self, token: int) -> str:
+        """The text before a token that begins a character of its own; letters may still join the last one."""
+        known = continuation(self.tokenizer, self.before, self.waiting)
+        whole = continuation(self.tokenizer, self.before, [*self.waiting, token])
+        added = whole.removeprefix(known)[:1]
+        begins = known and whole.startswith(known) and added not in ("", INCOMPLETE)
+        if not begins or known.endswith(INCOMPLETE) or unicodedata.combining(added):
+            self.waiting.append(token)
+            return ""
+        self.before, self.newest, self.waiting = self.newest + self.waiting, self.waiting, [token]
+        return known
 
     def finish(self, *, ended: bool) -> str:
         """What was held back: all of it where the model ended the text, whole characters where it was cut."""

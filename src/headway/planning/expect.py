@@ -70,9 +70,13 @@ class Expectation:
     @cached_property
     def memory(self) -> int:
         """Bytes at the peak, about."""
-        work = self.work
-        tokens = work.rows * max(work.width, work.source_width)
-        return estimate_memory(work.model, tokens, max(1, work.width), work.labelled).total
+        return memory_of(self.work)
+
+
+def memory_of(work: Work) -> int:
+    """Bytes that training takes at its peak, about."""
+    tokens = work.rows * max(work.width, work.source_width)
+    return estimate_memory(work.model, tokens, max(1, work.width), work.labelled).total
 
 
 def pace_of(draft: Draft, units: Units, facts: DataFacts, machine: Machine, kind: Kind) -> Pace:

@@ -82,6 +82,8 @@ class DataFacts:
     """Different targets among those that were read."""
     shared: float
     """Share of the targets' characters that are of kinds which the sources have."""
+    shared_words: float
+    """The same of symbols between blanks."""
     steepest: tuple[float, float]
     """What a target has beyond 50 characters (or words), as a multiple of its source's; of the steepest
     pair."""
@@ -140,6 +142,7 @@ def facts_of(sample: Sample, pairs: bool, held_out: int = 0) -> DataFacts:
         ambiguous=several / max(1, len(partners)),
         targets=len(distinct),
         shared=_shared(sources.characters, targets.characters),
+        shared_words=_shared(sources.words, targets.words),
         steepest=(_steepest(sources.lengths, targets.lengths), _steepest(sources.counts, targets.counts)),
         distinct_text=sum(map(len, {line for text in distinct for line in text.splitlines()})),
         held_out=held_out,
@@ -195,7 +198,7 @@ def _is_unspaced(sign: str) -> bool:
 
 
 def _shared(left: "Counter[str]", right: "Counter[str]") -> float:
-    """Share of the right side's characters, blanks left out, that are of kinds which the left one has."""
+    """Share of the right side's units, blanks left out, that are of kinds which the left one has."""
     both = {sign for sign in left.keys() & right.keys() if not sign.isspace()}
     total = sum(n for sign, n in right.items() if not sign.isspace())
     return sum(right[sign] for sign in both) / total if left and total else 0.0

@@ -10,9 +10,10 @@ from headway.model.config import AttentionConfig, NormConfig, PositionConfig, Tr
 from headway.model.presets import merged, preset
 from headway.planning.draft import Choice, Draft
 from headway.planning.expect import Expectation, Pace, pace_of
-from headway.planning.facts import DataFacts
+from headway.planning.facts import MAX_EXTRA, DataFacts
 from headway.planning.kind import Kind
 from headway.planning.machine import Machine
+from headway.planning.room import fit_memory
 from headway.planning.sentences import SENTENCES
 from headway.planning.shape import SIZED, SIZES, Wishes, put_size, work_of
 from headway.planning.strings import STRINGS, are_strings
@@ -23,8 +24,14 @@ from headway.start_from import read_start
 
 ENOUGH_HELD_OUT = 200
 """Examples to judge by, where there are many more."""
-MOST_HELD_OUT = 0.1
-"""Share of the examples."""
+AMPLE_HELD_OUT = 5_000
+"""More tell little more, and take their time at each look."""
+USUAL_HELD_OUT, MOST_HELD_OUT = 0.02, 0.1
+"""Shares of the examples."""
+FEWEST_PAIRS = 4
+"""Of a batch, where pairs are long."""
+LONGEST_BATCH = 16_384
+"""Tokens of a batch that is as large as it is for the sake of long pairs."""
 LOOKS = 20
 """Validations in a run, about."""
 FEWEST_STEPS_BETWEEN = 100
@@ -109,13 +116,14 @@ def _draft(
     _choose_batch(draft, kind, facts, units)
     size, reason = _size_for(draft, kind, facts, machine, units, wishes)
     put_size(draft, SIZES[size], kind.stacks, reason)
+    fit_memory(draft, kind, units, machine, wishes)
     _choose_optimizer(draft, kind, draft.get("model.d_model"))
     if objective == "pairs" and not draft.is_given("model.d_model"):
         draft.choose("model.bias", False, "a few per cent faster, and no worse")
     pace = pace_of(draft, units, facts, machine, kind)
     _choose_dropout(draft, kind, facts, pace)
     _choose_end(draft, kind, pace)
-    _choose_search(draft, facts, objective)
+    _choose_search(draft, facts, units, objective)
     return kind, draft, units, pace
 
 
@@ -152,9 +160,9 @@ def _choose_data(draft: Draft, facts: DataFacts, objective: str) -> None:
         draft.choose("data.layout", "file", reason)
     if facts.held_out or facts.layout == "file":
         return
-    share = round(min(MOST_HELD_OUT, max(0.02, ENOUGH_HELD_OUT / facts.examples)), 3)
-    if share > 0.02:
-        draft.choose("data.held_out", share, f"about {share * facts.examples:,.0f} examples to judge by")
+    usual = min(USUAL_HELD_OUT, AMPLE_HELD_OUT / facts.examples)
+    share = float(f"{min(MOST_HELD_OUT, max(usual, ENOUGH_HELD_OUT / facts.examples)):.2g}")
+    draft.choose("data.held_out", share, f"about {share * facts.examples:,.0f} examples to judge by")
 
 
 def _choose_batch(draft: Draft, kind: Kind, facts: DataFacts, units: Units) -> None:
@@ -169,7 +177,10 @@ def _choose_batch(draft: Draft, kind: Kind, facts: DataFacts, units: Units) -> N
         rows = max(8, min(kind.rows, facts.examples // 8))
         tokens = min(kind.tokens, -(-round(rows * units.longer) // 32) * 32)
         reason = f"about {round(tokens / units.longer)} pairs of {units.longer:.0f} tokens; {reason}"
-    draft.choose("batch.tokens", max(tokens, min(units.longest, 16_384)), reason)
+    long = min(max(units.longest, round(FEWEST_PAIRS * units.longer)), LONGEST_BATCH)
+    if long > tokens:
+        tokens, reason = long, f"room for the longest pair, and for {FEWEST_PAIRS} usual ones"
+    draft.choose("batch.tokens", tokens, reason)
 
 
 def _choose_optimizer(draft: Draft, kind: Kind, width: int) -> None:
@@ -247,7 +258,8 @@ def _choose_end(draft: Draft, kind: Kind, pace: Pace) -> None:
     warmup = max(1, min(kind.warmup, max(pace.steps // 20, FEWEST_WARM), pace.steps // 2))
     draft.choose("schedule.warmup", warmup, "short: the model has norms before its layers")
     every = max(FEWEST_STEPS_BETWEEN, pace.steps // LOOKS // 10 * 10)
-    draft.choose("training.validate_every", every, f"about {LOOKS} looks at held-out text")
+    looks = max(1, pace.steps // every)
+    draft.choose("training.validate_every", every, f"about {looks} looks at held-out text")
     draft.choose("training.save_every", draft.get("training.validate_every"), "with each look")
     draft.choose("training.label_smoothing", kind.smoothing, _why_smoothing(kind.smoothing))
     if pace.is_given and kind.smoothing:
@@ -262,14 +274,16 @@ def _why_smoothing(smoothing: float) -> str:
     return "a language model is judged by its probabilities"
 
 
-def _choose_search(draft: Draft, facts: DataFacts, objective: str) -> None:
+def _choose_search(draft: Draft, facts: DataFacts, units: Units, objective: str) -> None:
     if objective == "causal":
         draft.choose("search.method", "greedy", "the likeliest continuation")
         draft.choose("search.repetition_penalty", 1.1, "small models repeat themselves")
         draft.choose("search.max_length", 100, "a first look, not a book")
-    elif objective == "pairs":
+    elif units.source is not None:
         characters, words = facts.steepest
         steepest = words if draft.get("text.target.kind") in ("symbols", "words") else characters
+        if draft.get("text.target.normalize") == "letters":
+            steepest = max(steepest, (units.target.longest - MAX_EXTRA) / max(1, units.source.median))
         if steepest > 1:
             reason = f"a target of the text is {steepest:.1f} times as long as its source"
             draft.choose("search.max_ratio", float(f"{1.2 * steepest:.2g}"), reason)

@@ -1,8 +1,11 @@
 """Pairs of sentences: translation, rewriting, summaries."""
 
+from collections.abc import Sequence
+
 from headway.planning.draft import Draft
-from headway.planning.facts import DataFacts
+from headway.planning.facts import DataFacts, Side
 from headway.planning.kind import Falling, Kind
+from headway.planning.units import BYTES
 
 JOINT_VOCABULARY = (
     (3_000, 1_000),
@@ -13,6 +16,12 @@ JOINT_VOCABULARY = (
 )
 """Up to so many pairs, so many tokens."""
 LARGEST_VOCABULARY = 32_000
+LONG = 40
+"""Words of a pair, above which it counts as several."""
+UNSPACED = 0.3
+"""Share of a side's characters."""
+TOKENS_A_CHARACTER = 1.2
+"""Three bytes are two merges, of which the first serves many characters."""
 
 
 def vocabulary_for(table: tuple[tuple[int, int], ...], amount: float, largest: int) -> int:
@@ -20,13 +29,32 @@ def vocabulary_for(table: tuple[tuple[int, int], ...], amount: float, largest: i
     return next((size for bound, size in table if amount <= bound), largest)
 
 
+def room_for_characters(sides: Sequence[Side]) -> int:
+    """Byte-level tokens that hold each character of scripts without blanks that is seen more than once."""
+    kinds = sum(side.alphabet.kinds - side.alphabet.once for side in sides if side.unspaced >= UNSPACED)
+    return -(-round(BYTES + TOKENS_A_CHARACTER * kinds) // 500) * 500 if kinds else 0
+
+
+def vocabulary_of(facts: DataFacts) -> tuple[int, str]:
+    """How many tokens for pairs, and why; long pairs count as several."""
+    usual = max(1.0, max(side.words.mean for side in facts.sides) / LONG)
+    size = vocabulary_for(JOINT_VOCABULARY, usual * facts.examples, LARGEST_VOCABULARY)
+    reason = f"by the number of pairs, {facts.examples:,}"
+    if usual > 1:
+        reason = f"by the amount of text, {facts.examples:,} long pairs"
+    room = room_for_characters(facts.sides)
+    if room > size:
+        return min(room, LARGEST_VOCABULARY), "with room for each character where no blanks part words"
+    return size, reason
+
+
 def choose_text(draft: Draft, facts: DataFacts) -> None:
     """One byte-level vocabulary for both sides, the larger the more text there is to learn it from."""
     kind = draft.choose("text.target.kind", "bpe", "sentences; byte-level, so that nothing is unknown")
-    size = vocabulary_for(JOINT_VOCABULARY, facts.examples, LARGEST_VOCABULARY)
+    size, why = vocabulary_of(facts)
     of = "both sides" if draft.get("text.source") is None else "the target"
     if kind in ("bpe", "unigram", "wordpiece"):
-        draft.choose("text.target.vocab_size", size, f"for {of}, by the number of pairs, {facts.examples:,}")
+        draft.choose("text.target.vocab_size", size, f"for {of}, {why}")
     else:
         _count(draft, "target", kind, facts)
     if draft.get("text.source") is not None:

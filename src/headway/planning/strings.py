@@ -19,7 +19,7 @@ OFTEN = 20
 SEEN_ONCE = 0.25
 """Share of symbols that may be seen only once."""
 ALIKE = 0.8
-"""Share of targets' characters of kinds that sources have, from which on both share a vocabulary."""
+"""Share of targets' characters or symbols of kinds that sources have, from which on both share a vocabulary."""
 SOME_HANGUL = 0.1
 """Share of characters."""
 
@@ -49,29 +49,33 @@ def choose_text(draft: Draft, facts: DataFacts) -> None:
     """Symbols where a side is made of them, else characters; one vocabulary where both sides are alike."""
     assert facts.source is not None, "strings come in pairs"
     closed = [_is_closed(side) for side in facts.sides]
-    own = any(closed) or facts.shared < ALIKE
+    shared = facts.shared_words if all(closed) else facts.shared
+    own = closed[0] != closed[1] or shared < ALIKE
     if own or draft.get("text.source") is not None:
         _choose(draft, "source", (facts.source,), closed[0], facts)
         _choose(draft, "target", (facts.target,), closed[1], facts)
     else:
-        _choose(draft, "target", facts.sides, False, facts)
+        _choose(draft, "target", facts.sides, closed[1], facts)
 
 
 def _choose(draft: Draft, name: str, sides: tuple[Side, ...], closed: bool, facts: DataFacts) -> None:
     key, side = f"text.{name}", sides[-1]
     if closed:
-        why = f"{side.vocabulary.kinds} different symbols between blanks, {side.words.mean:.1f} a line"
-        kind = draft.choose(f"{key}.kind", "symbols", why)
+        unit, why = "symbols", f"{side.vocabulary.kinds} different symbols between blanks"
+        why += f", {side.words.mean:.1f} a line"
     else:
-        why = f"{side.alphabet.kinds} different characters, {side.characters.median} a line"
-        if len(sides) > 1:
-            why += (
-                f"; for both sides: {facts.shared:.0%} of targets' characters are of kinds that sources have"
-            )
-        kind = draft.choose(f"{key}.kind", "characters", why)
-    if kind == "characters" and name == "source" and side.hangul >= SOME_HANGUL:
-        why = f"{side.hangul:.0%} of characters are Korean syllables: as letters they are few and often seen"
-        draft.choose(f"{key}.normalize", "nfd", why)
+        unit, why = (
+            "characters",
+            f"{side.alphabet.kinds} different characters, {side.characters.median} a line",
+        )
+    if len(sides) > 1:
+        shared = facts.shared_words if closed else facts.shared
+        why += f"; for both sides: {shared:.0%} of targets' {unit} are of kinds that sources have"
+    kind = draft.choose(f"{key}.kind", unit, why)
+    if kind == "characters" and (hangul := max(each.hangul for each in sides)) >= SOME_HANGUL:
+        why = f"{hangul:.0%} of characters are Korean syllables: as letters they are few and often seen"
+        written = "" if name == "source" else ", and written as syllables"
+        draft.choose(f"{key}.normalize", "nfd" if name == "source" else "letters", why + written)
     if kind in ("characters", "symbols", "words"):
         kinds = sum((each.vocabulary if kind != "characters" else each.alphabet).kinds for each in sides)
         room = kinds + SPARE + (kinds // 2 if facts.estimated else 0)

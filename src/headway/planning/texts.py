@@ -5,7 +5,7 @@ from dataclasses import replace
 from headway.planning.draft import Draft
 from headway.planning.facts import DataFacts
 from headway.planning.kind import Falling, Kind
-from headway.planning.sentences import vocabulary_for
+from headway.planning.sentences import room_for_characters, vocabulary_for
 
 SMALL_TEXT = 5_000_000
 """Characters, up to which characters are learned one by one."""
@@ -41,15 +41,23 @@ def choose_text(draft: Draft, facts: DataFacts) -> None:
     if kind == "characters":
         draft.choose("text.target.vocab_size", side.alphabet.kinds + SPARE, "room for all of them")
     else:
-        size = vocabulary_for(VOCABULARY, total, LARGEST_VOCABULARY)
-        draft.choose("text.target.vocab_size", size, f"by the amount of text, {total:,} characters")
+        _choose_size(draft, facts)
 
 
 def choose_pieces(draft: Draft, facts: DataFacts) -> None:
     """Byte-level pieces of words; a blank then stands for a word more often than for a letter."""
-    size = vocabulary_for(VOCABULARY, facts.characters, LARGEST_VOCABULARY)
     draft.choose("text.target.kind", "bpe", "a blank is to stand for a word, or for a part of one")
-    draft.choose("text.target.vocab_size", size, f"by the amount of text, {facts.characters:,} characters")
+    _choose_size(draft, facts)
+
+
+def _choose_size(draft: Draft, facts: DataFacts) -> None:
+    """Of byte-level pieces."""
+    size = vocabulary_for(VOCABULARY, facts.characters, LARGEST_VOCABULARY)
+    reason = f"by the amount of text, {facts.characters:,} characters"
+    if (room := room_for_characters(facts.sides)) > size:
+        size = min(room, LARGEST_VOCABULARY)
+        reason = "with room for each character, since no blanks part words"
+    draft.choose("text.target.vocab_size", size, reason)
 
 
 CAUSAL = Kind(

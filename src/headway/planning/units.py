@@ -56,7 +56,7 @@ def _tokens(side: Side, draft: Draft, name: str) -> Lengths:
         return side.words
     per_token = 1.0
     if kind == "characters":
-        if draft.get(f"text.{name}.normalize") in ("nfd", "nfkd"):
+        if draft.get(f"text.{name}.normalize") in ("nfd", "nfkd", "letters"):
             per_token = 1 / (1 + (SYLLABLE - 1) * side.hangul)
     else:
         size = draft.get(f"text.{name}.vocab_size", 8000)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from tokenizers import normalizers
 
-Form = Literal["none", "nfc", "nfkc", "nfd", "nfkd"]
+Form = Literal["none", "nfc", "nfkc", "nfd", "nfkd", "letters"]
 
 STEPS: dict[str, type[normalizers.Normalizer]] = {
     "NFC": normalizers.NFC,
@@ -16,11 +16,23 @@ STEPS: dict[str, type[normalizers.Normalizer]] = {
 }
 """What may be chosen, by its name in a tokenizer's file, in the order in which it is done."""
 
+FORMS = frozenset(STEPS) - {"Lowercase"}
+"""The Unicode forms among them."""
+
+COMPOSING = ("NFC", "NFD")
+"""The steps of `letters`: text as it is written, then its letters one by one. Reading takes no notice of the
+first; in a tokenizer's file it says in which form decoded text is written."""
+
 
 def normalizer_steps(form: Form, lowercase: bool) -> list[normalizers.Normalizer]:
     """The steps a tokenizer takes before it splits; they are saved in its file."""
-    chosen = ([] if form == "none" else [form.upper()]) + (["Lowercase"] if lowercase else [])
-    return [STEPS[name]() for name in chosen]
+    forms = {"none": (), "letters": COMPOSING}.get(form, (form.upper(),))
+    return [STEPS[name]() for name in (*forms, *(["Lowercase"] if lowercase else []))]
+
+
+def composed(text: str) -> str:
+    """The text with letters and their marks as single characters, which is how people write (NFC)."""
+    return unicodedata.normalize("NFC", text)
 
 
 def same_text_key(text: str) -> str:

@@ -18,7 +18,7 @@ from tokenizers import decoders, normalizers
 
 from headway.errors import DataError, FolderError, RecipeError, UserError
 from headway.text.kinds import BLANK, Kind, kind_of, trainer, untrained
-from headway.text.normalize import STEPS, Form, normalizer_steps
+from headway.text.normalize import COMPOSING, STEPS, Form, composed, normalizer_steps
 from headway.text.sample import sample_lines
 from headway.text.special import OURS, SpecialIds
 
@@ -43,7 +43,7 @@ class TokenizerConfig:
     vocab_size: int = 8000
     """Tokens at most, the five special ones included; `bpe` needs 261 or more."""
     normalize: Form = "none"
-    """Unicode form."""
+    """Unicode form. `letters`: read as by `nfd`, Korean syllables as their letters, and written as by `nfc`."""
     lowercase: bool = False
     """Whether case is dropped."""
     min_count: int = 1
@@ -162,13 +162,15 @@ class Tokenizer:
         if self.kind == "foreign":  # not every library's file says which tokens are special
             listed = [index for index in listed if index not in self._special]
         with refusals("the tokenizer cannot write a text"):
-            return self._library.decode(listed, skip_special_tokens=True)
+            text = self._library.decode(listed, skip_special_tokens=True)
+        return composed(text) if self.composes else text
 
     def normalized(self, text: str) -> str:
         """The text as decoding gives it back if nothing of it is unknown; of a foreign one, as it is."""
         if self.kind == "foreign":
             return text
         text = self._form.normalize_str(text)
+        text = composed(text) if self.composes else text
         if self.kind == "symbols":
             return " ".join(symbol for symbol, _ in self._library.pre_tokenizer.pre_tokenize_str(text))
         # What marks a blank inside those vocabularies is one when it stands in a text.
@@ -222,10 +224,20 @@ class Tokenizer:
         return bool(_steps(json.loads(self._content).get("decoder"), "ByteLevel"))
 
     @cached_property
+    def composes(self) -> bool:
+        """Whether it reads letters one by one and writes them composed (`normalize = "letters"`)."""
+        return self.kind != "foreign" and self.forms.issuperset(COMPOSING)
+
+    @cached_property
+    def forms(self) -> frozenset[str]:
+        """Which steps of `STEPS` it takes before it splits text."""
+        listed = json.loads(self._content).get("normalizer")
+        return frozenset(name for name in STEPS if _steps(listed, name))
+
+    @cached_property
     def _form(self) -> normalizers.Normalizer:
         """Its Unicode form and lower case, without the other steps before it splits."""
-        listed = json.loads(self._content).get("normalizer")
-        return normalizers.Sequence([step() for name, step in STEPS.items() if _steps(listed, name)])
+        return normalizers.Sequence([step() for name, step in STEPS.items() if name in self.forms])
 
     @cached_property
     def _special(self) -> frozenset[int]:
