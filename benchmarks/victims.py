@@ -32,7 +32,7 @@ class Wound:
     """What happens to a process, and when: at the n-th file operation below `at`, or call of the function.
 
     `how`: kill, terminate, interrupt (signals), full or read-only (the operation and all later ones that
-    write fail). `n` counts from 1; 0 = never, but operations are counted.
+    write fail). `n` counts from 1; 0 = never, but operations are counted up to the last that would be hurt.
     """
 
     how: str
@@ -172,7 +172,8 @@ def hurt(wound: Wound, count: Path) -> None:
             return
         number = next(numbers)
         if not wound.n:
-            count.write_text(str(number), "utf-8")
+            if is_hurt(wound.how, event, arguments):
+                count.write_text(str(number), "utf-8")
         elif number == wound.n or (number > wound.n and wound.how in ("full", "read-only")):
             strike(wound.how, event, arguments)
 
@@ -200,11 +201,16 @@ def strike(how: str, event: str, arguments: tuple[Any, ...]) -> None:
     if how in signals:
         os.kill(os.getpid(), signals[how])
         return
-    writes = event != "open" or (len(arguments) > 2 and int(arguments[2]) & (os.O_WRONLY | os.O_RDWR))
-    removes = event in ("os.remove", "os.rmdir", "shutil.rmtree")
-    if writes and not (how == "full" and removes):
+    if is_hurt(how, event, arguments):
         number = errno.ENOSPC if how == "full" else errno.EROFS
         raise OSError(number, os.strerror(number), str(arguments[0]))
+
+
+def is_hurt(how: str, event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether an operation fails on a disk that is full or read-only."""
+    writes = event != "open" or (len(arguments) > 2 and int(arguments[2]) & (os.O_WRONLY | os.O_RDWR))
+    removes = event in ("os.remove", "os.rmdir", "shutil.rmtree")
+    return bool(writes) and not (how == "full" and removes)
 
 
 if __name__ == "__main__":

@@ -14,23 +14,17 @@ PRECISIONS = ("float32", "int8")
 
 def preparation(precision: str, device: torch.device) -> Callable[[nn.Module], None]:
     """What makes a model ready to predict in this precision. Raises UserError where that is not to be had."""
-    if precision == "float32":
-        return _both(lay_out_for_few_rows, straighten)
     if precision not in PRECISIONS:
         raise UserError(f"there is no precision {precision!r}: {did_you_mean(precision, PRECISIONS)}")
-    if device.type != "cpu":
+    rough = precision == "int8"
+    if rough and device.type != "cpu":
         raise UserError(f"int8 is for the CPU, and the device is {device.type}: name cpu as the device")
-    if "x86" not in torch.backends.quantized.supported_engines:
+    if rough and "x86" not in torch.backends.quantized.supported_engines:
         raise UserError("int8: this torch has no products in 8 bits for this processor: use float32")
-    return _both(quantize, straighten)
 
-
-def _both(
-    first: Callable[[nn.Module], None], second: Callable[[nn.Module], None]
-) -> Callable[[nn.Module], None]:
     def prepare(model: nn.Module) -> None:
-        first(model)
-        second(model)
+        (quantize if rough else lay_out_for_few_rows)(model)
+        straighten(model)
 
     return prepare
 

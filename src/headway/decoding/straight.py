@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from types import FunctionType
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -31,7 +32,7 @@ def plain(module: nn.Module) -> Callable[..., Tensor]:
     if type(module) is nn.LayerNorm:
         shape, epsilon = module.normalized_shape, module.eps
         return partial(
-            F.layer_norm, normalized_shape=shape, weight=module.weight, bias=module.bias, eps=epsilon
+            torch.layer_norm, normalized_shape=shape, weight=module.weight, bias=module.bias, eps=epsilon
         )
     if isinstance(module, Dropout):
         return nn.Identity().forward
@@ -44,9 +45,8 @@ def _object_of(module: nn.Module) -> Callable[..., Tensor]:
     """An object with the methods and values of the module, and its parts made plain; a call is `forward`."""
     kind = type(module)
     methods = {name: value for name, value in vars(kind).items() if isinstance(value, FunctionType)}
-    result: Callable[..., Tensor] = object.__new__(
-        type(kind.__name__, (), {**methods, "__call__": kind.forward})
-    )
+    del methods["__init__"]
+    result: Callable[..., Tensor] = type(kind.__name__, (), {**methods, "__call__": kind.forward})()
     vars(result).update(vars(module))
     vars(result).update({name: plain(part) for name, part in module.named_children()})
     return result

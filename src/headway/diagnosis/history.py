@@ -96,21 +96,41 @@ class History:
 
 def read_history(folder: Path) -> History:
     """What a run folder holds now, while the run goes on or after it. Raises FolderError if it is none."""
-    run = RunFolder(folder)
-    if not run.exists:
-        raise FolderError(f"{folder}: is no run folder, since {run.recipe.name} is missing")
-    samples: dict[int, list[Sample]] = {}
-    for line in read_lines(folder / "samples.jsonl"):
-        known = {key: line[key] for key in Sample.__dataclass_fields__ if key in line}
-        samples.setdefault(line["step"], []).append(Sample(**known))
-    steps, looks = [], []
-    for line in read_lines(folder / "metrics.jsonl"):
-        if "validation" in line:
-            looks.append(_look(line, samples.get(line["step"], [])))
-        elif {"loss", "gradient_norm", "clipped", "rate"} <= line.keys():
-            steps.append(Step(**{key: line[key] for key in Step.__dataclass_fields__ if key in line}))
-    recipe = read_whole_recipe(run.recipe)
-    return History(recipe=recipe, steps=steps, looks=looks, finished=run.is_finished)
+    return HistoryReader(folder).read()
+
+
+class HistoryReader:
+    """Reads a run folder again and again, and of its logs each time what is new."""
+
+    def __init__(self, folder: Path) -> None:
+        self.run = RunFolder(folder)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.logs = [Log(self.run.path / name) for name in ("samples.jsonl", "metrics.jsonl")]
+        self.samples: dict[int, list[Sample]] = {}
+        self.steps: list[Step] = []
+        self.looks: list[Look] = []
+
+    def read(self) -> History:
+        """What the folder holds now. Raises FolderError if it is no run folder."""
+        if not self.run.exists:
+            raise FolderError(f"{self.run.path}: is no run folder, since {self.run.recipe.name} is missing")
+        if not all(log.stands() for log in self.logs):
+            self._forget()
+        samples, metrics = (log.new() for log in self.logs)
+        for line in samples:
+            known = {key: line[key] for key in Sample.__dataclass_fields__ if key in line}
+            self.samples.setdefault(line["step"], []).append(Sample(**known))
+        for line in metrics:
+            if "validation" in line:
+                self.looks.append(_look(line, self.samples.setdefault(line["step"], [])))
+            elif {"loss", "gradient_norm", "clipped", "rate"} <= line.keys():
+                self.steps.append(
+                    Step(**{key: line[key] for key in Step.__dataclass_fields__ if key in line})
+                )
+        recipe, finished = read_whole_recipe(self.run.recipe), self.run.is_finished
+        return History(recipe=recipe, steps=[*self.steps], looks=[*self.looks], finished=finished)
 
 
 def _look(line: dict[str, Any], samples: Sequence[Sample]) -> Look:
@@ -125,11 +145,41 @@ def _look(line: dict[str, Any], samples: Sequence[Sample]) -> Look:
     )
 
 
+class Log:
+    """A JSON Lines file that grows, read from where it was left."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.read = path, 0
+        self.last = b""
+        """The last line that was read, by which a file that was cut and went on otherwise is known."""
+
+    def stands(self) -> bool:
+        """Whether what was read is still there."""
+        return self._from(self.read - len(self.last)).startswith(self.last)
+
+    def new(self) -> list[dict[str, Any]]:
+        """The objects of whole lines since last time; the last line may be half-written."""
+        text = self._from(self.read)
+        whole = text[: text.rfind(b"\n") + 1]
+        self.read += len(whole)
+        self.last = whole[whole.rfind(b"\n", 0, -1) + 1 :] or self.last
+        return list(_objects(whole))
+
+    def _from(self, place: int) -> bytes:
+        if not self.path.exists():
+            return b""
+        with self.path.open("rb") as file:
+            file.seek(place)
+            return file.read()
+
+
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a JSON Lines file that name a step; the last line may be half-written."""
-    if not path.exists():
-        return
-    for line in path.read_text("utf-8", errors="replace").split("\n"):  # a text may hold other line ends
+    yield from _objects(path.read_bytes()) if path.exists() else ()
+
+
+def _objects(text: bytes) -> Iterator[dict[str, Any]]:
+    for line in text.decode("utf-8", "replace").split("\n"):  # a text may hold other line ends
         try:
             value = json.loads(line)
         except ValueError:

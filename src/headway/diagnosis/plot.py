@@ -46,7 +46,7 @@ def curves(history: History, title: str) -> "Figure":
         norms.axhline(
             history.recipe.optimizer.clip, color="black", linestyle="--", linewidth=0.8, label="clip"
         )
-        norms.legend(loc="upper right", frameon=False)
+        _legend_above(norms)
     if lengths and min(lengths) > 0:
         norms.set_yscale("log")
     norms.set_ylabel("gradient norm")
@@ -81,4 +81,9 @@ def _draw_losses(axis: "Axes", history: History) -> None:
         highest = max([HIGHEST_LOSS * steps[0].loss, *(look.loss for look in looks[-1:])])
         axis.set_ylim(top=min(axis.get_ylim()[1], highest))
     axis.set_ylabel("loss, nats per label")
-    axis.legend(loc="upper right", frameon=False)
+    _legend_above(axis)
+
+
+def _legend_above(axis: "Axes") -> None:
+    """Outside, where it covers no curve."""
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, borderaxespad=0.2)

@@ -24,6 +24,7 @@ from headway.interop.families.t5 import T5
 from headway.interop.family import Family, Rule, refused
 from headway.interop.gguf import RULES as GGUF_RULES
 from headway.interop.gguf_tokenizer import broken as broken_in_gguf
+from headway.interop.rules import AS_READ
 from headway.model.config import TransformerConfig
 from headway.text.tokenizer import Tokenizer, TokenizerConfig
 
@@ -46,7 +47,17 @@ RULES: dict[Target, tuple[Rule, ...]] = {"ctranslate2": CTRANSLATE2_RULES, "gguf
 Vocabulary = Tokenizer | TokenizerConfig
 """That of the target, or of all: learned already, or as it will be."""
 
-OF_VOCABULARIES: dict[Target, Callable[[Vocabulary], list[Rule]]] = {"gguf": broken_in_gguf}
+
+def broken_in_transformers(text: Vocabulary) -> list[Rule]:
+    """What stands against a vocabulary there."""
+    composes = text.composes if isinstance(text, Tokenizer) else text.normalize == "letters"
+    return [AS_READ] if composes else []
+
+
+OF_VOCABULARIES: dict[Target, Callable[[Vocabulary], list[Rule]]] = {
+    "transformers": broken_in_transformers,
+    "gguf": broken_in_gguf,
+}
 """Targets that hold some vocabularies only: the rules that one breaks."""
 
 

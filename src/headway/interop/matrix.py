@@ -11,6 +11,7 @@ from headway.errors import RecipeError
 from headway.interop.compatibility import FAMILIES, HOLDERS, RULES, TARGETS, verdicts
 from headway.interop.family import Rule
 from headway.interop.gguf_tokenizer import BYTES_ALONE, NAMED_SPLITTING, NO_NORMALIZATION
+from headway.interop.rules import AS_READ
 from headway.model.config import (
     Activation,
     Architecture,
@@ -29,7 +30,10 @@ LAYERS: dict[Architecture, tuple[int, int]] = {
     "decoder": (0, 12),
 }
 VOCABULARY = 8000
-VOCABULARY_RULES: dict[str, tuple[Rule, ...]] = {"gguf": (BYTES_ALONE, NO_NORMALIZATION, NAMED_SPLITTING)}
+VOCABULARY_RULES: dict[str, tuple[Rule, ...]] = {
+    "transformers": (AS_READ,),
+    "gguf": (BYTES_ALONE, NO_NORMALIZATION, NAMED_SPLITTING),
+}
 
 
 def matrix() -> str:
@@ -39,6 +43,9 @@ def matrix() -> str:
         parts += [f"## transformers: {architecture}s", _classes(architecture)]
         parts += [f"What each {architecture} there asks for:", _rules(architecture)]
     parts.append("## Other targets")
+    parts.append(
+        "**transformers** holds these with every vocabulary" + _but(VOCABULARY_RULES["transformers"])
+    )
     for target in TARGETS:
         if target != "transformers":
             holders = [family.class_name for family in HOLDERS.get(target, ())]

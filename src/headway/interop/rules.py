@@ -122,3 +122,9 @@ PLAIN_LAYERS: tuple[Rule, ...] = (
     NO_WINDOW,
 )
 """Of those whose layers are the paper's, but for where the norms stand."""
+
+AS_READ = Rule(
+    lambda config: True,
+    "it writes letters as its vocabulary has them, and composes none",
+    "text.target.normalize=nfc",
+)

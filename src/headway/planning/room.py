@@ -26,15 +26,13 @@ def fit_memory(draft: Draft, kind: Kind, units: Units, machine: Machine, wishes:
     fixed = wishes.size is not None or any(draft.is_given(key) for key in SIZED) or draft.is_given("preset")
     size = next((n for n in sizes if SIZES[n].d_model == draft.get("model.d_model")), sizes[0])
     while (needed := memory_of(work_of(draft, units))) > room:
-        why = (
-            f"{{}}, since more would take {needed / 2**30:.1f} of {machine.memory / 2**30:.1f} GiB of memory"
-        )
+        there = f"{needed / 2**30:.1f} GiB of memory, and there are {machine.memory / 2**30:.1f}"
         tokens = draft.get("batch.tokens")
         smaller = max(least, tokens // 2)
         if smaller < tokens and not draft.is_given("batch.tokens"):
-            draft.choose("batch.tokens", smaller, why.format("a smaller batch"))
+            draft.choose("batch.tokens", smaller, f"a smaller batch: a larger one would take {there}")
         elif size != sizes[0] and not fixed:
-            size = sizes[sizes.index(size) - 1]
-            put_size(draft, SIZES[size], kind.stacks, why.format(f"size {size}"))
+            larger, size = size, sizes[sizes.index(size) - 1]
+            put_size(draft, SIZES[size], kind.stacks, f"size {size}: {larger} would take {there}")
         else:
             return

@@ -43,6 +43,8 @@ def vocabulary_of(facts: DataFacts) -> tuple[int, str]:
     if usual > 1:
         reason = f"by the amount of text, {facts.examples:,} long pairs"
     room = room_for_characters(facts.sides)
+    if room and any(side.unspaced < UNSPACED for side in facts.sides):
+        room += size // 2
     if room > size:
         return min(room, LARGEST_VOCABULARY), "with room for each character where no blanks part words"
     return size, reason

@@ -19,7 +19,7 @@ OFTEN = 20
 SEEN_ONCE = 0.25
 """Share of symbols that may be seen only once."""
 ALIKE = 0.8
-"""Share of targets' characters or symbols of kinds that sources have, from which on both share a vocabulary."""
+"""Share of targets' characters or symbols of kinds that sources have, for one vocabulary of both."""
 SOME_HANGUL = 0.1
 """Share of characters."""
 
@@ -61,13 +61,11 @@ def choose_text(draft: Draft, facts: DataFacts) -> None:
 def _choose(draft: Draft, name: str, sides: tuple[Side, ...], closed: bool, facts: DataFacts) -> None:
     key, side = f"text.{name}", sides[-1]
     if closed:
-        unit, why = "symbols", f"{side.vocabulary.kinds} different symbols between blanks"
-        why += f", {side.words.mean:.1f} a line"
+        unit = "symbols"
+        why = f"{side.vocabulary.kinds} different symbols between blanks, {side.words.mean:.1f} a line"
     else:
-        unit, why = (
-            "characters",
-            f"{side.alphabet.kinds} different characters, {side.characters.median} a line",
-        )
+        unit = "characters"
+        why = f"{side.alphabet.kinds} different characters, {side.characters.median} a line"
     if len(sides) > 1:
         shared = facts.shared_words if closed else facts.shared
         why += f"; for both sides: {shared:.0%} of targets' {unit} are of kinds that sources have"

@@ -43,7 +43,7 @@ class TokenizerConfig:
     vocab_size: int = 8000
     """Tokens at most, the five special ones included; `bpe` needs 261 or more."""
     normalize: Form = "none"
-    """Unicode form. `letters`: read as by `nfd`, Korean syllables as their letters, and written as by `nfc`."""
+    """Unicode form. `letters`: read as by `nfd`, Korean syllables letter by letter, written as by `nfc`."""
     lowercase: bool = False
     """Whether case is dropped."""
     min_count: int = 1
