@@ -27,6 +27,7 @@ from headway.decoding.generator import Generator
 from headway.decoding.layout import lay_out_for_few_rows, quantize
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import CachedSteps
+from headway.decoding.straight import straighten
 from headway.model import cache
 from headway.model.cache import Cache
 
@@ -34,6 +35,7 @@ JOBS = {"one at a time, greedy": (1, 1, 8), "batch 64, greedy": (64, 1, 64), "ba
 """Sentences of a batch, beams, sentences of a turn."""
 ROUNDS = 7
 LAYOUT = "matrices laid out for few rows"
+STRAIGHT = "layers on plain objects"
 INT8 = "8-bit matrices (`--precision int8`)"
 
 
@@ -83,12 +85,13 @@ def as_it_is() -> Iterator[None]:
 
 LEVERS: dict[str, Callable[[], Any]] = {
     LAYOUT: as_it_is,
+    STRAIGHT: as_it_is,
     "inference mode": with_version_counters,
     "beams share the memory of their source": with_memory_for_each_beam,
     "rows moved in one piece each": with_indexing,
     INT8: as_it_is,
 }
-"""What is gone without each; that of the layout and of 8 bits is in the model."""
+"""What is gone without each; those of the layout, of plain objects and of 8 bits are in the model."""
 
 
 def generator(ensemble: Ensemble, beams: int) -> Generator:
@@ -116,8 +119,15 @@ def measure(data: Path | None, folder: Path, rounds: int, *, quick: bool) -> dic
     lay_out_for_few_rows(laid_out.model)
     rough = copy.deepcopy(plain)
     quantize(rough.model)
+    modules = copy.deepcopy(laid_out)
+    for each in (plain, laid_out, rough):
+        straighten(each.model)
     usual = ensemble_of([laid_out])
-    models = {LAYOUT: (usual, ensemble_of([plain])), INT8: (ensemble_of([rough]), usual)}
+    models = {
+        LAYOUT: (usual, ensemble_of([plain])),
+        STRAIGHT: (usual, ensemble_of([modules])),
+        INT8: (ensemble_of([rough]), usual),
+    }
     texts = [line.split("\t")[0] for line in lines[-64:]]
     rows = []
     for job in JOBS:

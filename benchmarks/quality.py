@@ -140,7 +140,7 @@ def jobs_of(given: argparse.Namespace, folder: Path, rows: Sequence[Mapping[str,
     there = names_in(folder)
     usual = [data for task in TASKS for data in task.data if data in there]
     only = names(given.only)
-    wanted = [data for data in usual if data.partition("/")[0] in only or data in only]
+    wanted = [data for task in TASKS for data in task.data if data in there and {task.kind, data} & {*only}]
     wanted += [data for data in only if data in there and data not in wanted]
     if given.reference:
         wanted = ["translate"]

@@ -4,9 +4,10 @@ A folder holds some of these, by name:
 
 - `g2p/LANG`: `g2p/LANG_{train,dev,test}.tsv`, word TAB phonemes separated by blanks; taken as they are.
 - `translate`: `translate/deu-eng.{train,dev,test}.tsv`, source TAB target; taken as they are.
-- `inflect/LANG`: `inflect/LANG.{trn,dev,tst}`, lemma TAB features TAB form. The source becomes the lemma, a
-  blank, and the features as they stand.
-- `letters/LANG`: the same files, spelled: letters apart, a blank within a word as `_`, each feature a symbol.
+- `letters/LANG`: `inflect/LANG.{trn,dev,tst}`, lemma TAB features TAB form, spelled: letters apart, a blank
+  within a word as `_`, each feature a symbol of its own, as inflection is usually read.
+- `inflect/LANG`: the same files as they stand: the source becomes the lemma, a blank, and the features, to be
+  read letter by letter.
 - `scan/SPLIT`: `scan/tasks_{train,test}_SPLIT.txt`, `IN: command OUT: actions`.
 - `shakespeare`: `shakespeare/input.txt`; the first 90 % of its characters are for training, the rest is the
   test.

@@ -65,7 +65,7 @@ def groups_of(rows: Sequence[Row]) -> dict[tuple[str, float], list[Row]]:
 
 def _spells(row: Row, task: Task) -> bool:
     """Whether it is the task's data in another spelling."""
-    return row["data"].startswith("letters/") and task.kind == "inflect"
+    return row["data"].startswith(("letters/", "inflect/")) and task.kind == "inflect"
 
 
 def _line(name: str, system: str, minutes: float, rows: Sequence[Row]) -> list[object]:

@@ -39,6 +39,19 @@ def test_several_targets_of_a_source_are_all_right(tiny_runs: Runs, tmp_path: Pa
     assert figures(judged)["exact match"] == 100
 
 
+def test_a_unicode_form_of_its_own_is_no_mistake(
+    tiny_runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(tiny_runs["pairs"])
+    data = tmp_path / "korean.tsv"
+    data.write_text("bal\t\ud55c\n", "utf-8")
+    monkeypatch.setattr(model, "predict", lambda sources: ["\u1112\u1161\u11ab"] * len(sources))
+    config = DataConfig(train=(str(data),))
+    assert figures(judge(model, config))["exact match"] == 0
+    model.bundle.tokenizers.target.forms = frozenset({"NFD"})
+    assert figures(judge(model, config))["exact match"] == 100
+
+
 def test_two_models_are_compared_example_by_example(tiny_runs: Runs, tmp_path: Path) -> None:
     model = load(tiny_runs["pairs"])
     judged = judge(model, DataConfig(train=(str(write_pairs(tmp_path)),)), model)

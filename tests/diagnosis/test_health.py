@@ -83,6 +83,8 @@ def test_the_figure_has_losses_rate_and_gradients(tmp_path: Path) -> None:
     assert list(rates.lines[0].get_ydata()) == [1e-3] * 101
     assert [list(line.get_ydata()) for line in norms.lines][1] == [1.0, 1.0], "the clip"
     save_curves(of, tmp_path / "curves.png", "title")
+    for axis in (losses, norms):
+        assert axis.get_legend().get_window_extent().y0 >= axis.get_window_extent().y1, "covers no curve"
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import headway
 from headway.diagnosis import examine
-from headway.diagnosis.history import read_history
+from headway.diagnosis.history import HistoryReader, Log, read_history
 from headway.diagnosis.watch import Watch, new_findings
 from headway.errors import FolderError
 from headway.recipe import recipe_text
@@ -88,3 +88,31 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match=r"is no run folder, since recipe\.toml is missing"):
         examine(tmp_path)
     assert examine(run_folder(tmp_path / "begun")) == []
+
+
+def test_a_log_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    log = Log(path)
+    assert log.stands()
+    assert log.new() == []
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"step": 1}\n{"step": 2}\n{"st')
+        file.flush()
+        assert [line["step"] for line in log.new()] == [1, 2]
+        file.write('ep": 3}\n')
+    assert [line["step"] for line in log.new()] == [3]
+    assert log.new() == []
+    assert log.stands()
+    path.write_text('{"step": 1}\n{"step": 9}\n{"step": 9}\n', "utf-8")
+    assert not log.stands()
+
+
+def test_what_is_read_bit_by_bit_is_what_is_read_at_once(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "run")
+    reader = HistoryReader(run)
+    for last in (2, 3, 4):
+        go(run, last, last)
+        assert reader.read() == read_history(run)
+    (run / "metrics.jsonl").write_text("", "utf-8")  # cut, as when a run goes on from a checkpoint
+    assert reader.read() == read_history(run)
+    assert reader.read().steps == []

@@ -10,6 +10,7 @@ from headway.interop.compatibility import FAMILIES, TARGETS, family_of, refuse, 
 from headway.interop.matrix import matrix
 from headway.model.config import NormConfig, PositionConfig, TransformerConfig
 from headway.model.presets import preset_config
+from headway.text.tokenizer import TokenizerConfig, train_tokenizer
 
 PAPER = TransformerConfig(vocab_size=100)
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,16 @@ def test_the_nearest_class_is_named_with_what_to_change() -> None:
 def test_a_target_that_holds_another_architecture_says_so() -> None:
     with pytest.raises(UserError, match="gguf cannot hold this model: it holds decoders only"):
         refuse("gguf", PAPER)
+
+
+def test_composed_letters_are_not_for_transformers() -> None:
+    letters = TokenizerConfig(kind="characters", vocab_size=100, normalize="letters")
+    learned = train_tokenizer(["가나다"], letters)
+    for text in (letters, learned):
+        with pytest.raises(UserError, match="composes none"):
+            refuse("transformers", PAPER, text)
+        refuse("onnx", PAPER, text)
+    refuse("transformers", PAPER, replace(letters, normalize="nfd"))
 
 
 def test_an_encoder_without_a_head_of_its_own_becomes_the_class_without_one() -> None:

@@ -63,6 +63,62 @@ def test_hangul_is_read_as_letters(tmp_path: Path) -> None:
     assert "Korean" in reason(found, "text.source.normalize")
 
 
+def test_hangul_is_written_as_syllables(tmp_path: Path) -> None:
+    syllables = "".join(chr(0xAC00 + 37 * place) for place in range(280))
+    draw = random.Random(4)
+    words = [word(draw, syllables, 30) for _ in range(600)]
+    spoken = plan(write(tmp_path / "spoken.tsv", [(str(ord(each[0])), each) for each in words]))
+    assert (spoken.recipe.text.target.kind, spoken.recipe.text.target.normalize) == ("characters", "letters")
+    assert "written as syllables" in reason(spoken, "text.target.normalize")
+    both = plan(write(tmp_path / "both.tsv", [(each, each[::-1]) for each in words]))
+    assert both.recipe.text.source is None
+    assert both.recipe.text.target.normalize == "letters"
+    assert spoken.recipe.search.max_ratio > 4, "a syllable is several tokens"
+
+
+def test_like_symbols_share_a_vocabulary(tmp_path: Path) -> None:
+    draw = random.Random(6)
+    words = [" ".join(word(draw, longest=9)) for _ in range(400)]
+    found = plan(write(tmp_path / "forms.tsv", [(f"{each} V PST", f"{each} e d") for each in words]))
+    assert (found.recipe.text.source, found.recipe.text.target.kind) == (None, "symbols")
+    assert "symbols are of kinds that sources have" in reason(found, "text.target.kind")
+
+
+def test_unspaced_text_gets_a_token_for_each_character(tmp_path: Path) -> None:
+    draw = random.Random(7)
+    signs = "".join(chr(0x4E00 + place) for place in range(1500))
+    lines = ["".join(draw.choices(signs, k=60)) for _ in range(300)]
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(lines), "utf-8")
+    found = plan(path)
+    assert 261 + 1500 <= found.recipe.text.target.vocab_size <= 2500
+    assert "each character" in reason(found, "text.target.vocab_size")
+
+
+def test_what_is_held_out_is_said_and_bounded(tmp_path: Path) -> None:
+    facts = facts_of(pronunciations(tmp_path))
+    held = {n: planned(replace(facts, examples=n)).recipe.data.held_out for n in (200, 16_000, 5_000_000)}
+    assert held == {200: 0.1, 16_000: 0.02, 5_000_000: 0.001}
+    assert "about 5,000" in reason(planned(replace(facts, examples=5_000_000)), "data.held_out")
+
+
+def test_a_plan_steps_down_to_the_memory_that_there_is(tmp_path: Path) -> None:
+    facts = facts_of(sentences(tmp_path))
+
+    def on(memory: float, *overrides: str) -> Plan:
+        machine = replace(MACHINE, memory=round(memory * 2**30))
+        return plan_for(facts, machine, "pairs", overrides, {"train": ["x"]}, Wishes())
+
+    large = on(64)
+    assert large.recipe.batch.tokens == 4096
+    small = on(0.66)
+    assert small.recipe.batch.tokens < 4096
+    assert small.expected.memory < 0.66 * 2**30 < large.expected.memory
+    assert "GiB of memory, and there are 0.7" in reason(small, "batch.tokens")
+    kept = on(0.55, "batch.tokens=4096", "model.d_ff=700")
+    assert kept.recipe.batch.tokens == 4096, "what is given stands"
+
+
 def test_sentences_get_one_byte_level_vocabulary_that_grows_with_them(tmp_path: Path) -> None:
     found = plan(sentences(tmp_path))
     assert (found.kind, found.recipe.text.source) == ("pairs of sentences", None)

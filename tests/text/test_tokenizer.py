@@ -167,7 +167,8 @@ def test_a_tokenizer_with_other_special_tokens_is_refused() -> None:
 def test_normalization_is_done_before_encoding_and_is_saved(form: Form) -> None:
     tokenizer = Tokenizer.from_json(learned("bpe", normalize=form, lowercase=True).to_json())
     text = "Ångström ﬁn Ⅷ e\u0301"
-    expected = unicodedata.normalize(form.upper(), text).lower()  # type: ignore[arg-type]
+    written = "NFC" if form == "letters" else form.upper()
+    expected = unicodedata.normalize(written, text).lower()  # type: ignore[arg-type]
     assert tokenizer.decode(tokenizer.encode(text)) == expected
 
 
@@ -311,3 +312,29 @@ def test_what_is_unknown_is_named_once() -> None:
     assert symbols.unknown_in("AA X B X Y") == ["X", "Y"]
     characters = train_tokenizer(["ab"], TokenizerConfig(kind="characters", vocab_size=20))
     assert characters.unknown_in("axbx") == ["x"]
+
+
+KOREAN = "".join(chr(0xAC00 + 97 * place) for place in range(110))
+
+
+@given(st.text(st.sampled_from(KOREAN + "é ä e\u0301"), max_size=20))
+@pytest.mark.parametrize("kind", ["characters", "bpe", "wordpiece"])
+def test_letters_are_read_one_by_one_and_written_composed(kind: Kind, text: str) -> None:
+    tokenizer = OF_LETTERS[kind]
+    composed = unicodedata.normalize("NFC", text)
+    assert tokenizer.decode(tokenizer.encode(composed)) == composed == tokenizer.normalized(text)
+    if kind == "characters":
+        assert len(tokenizer.encode(text)) == len(unicodedata.normalize("NFD", text))
+
+
+OF_LETTERS: dict[str, Tokenizer] = {
+    kind: Tokenizer.from_json(learned(kind, texts=[KOREAN + "é ä e\u0301"], normalize="letters").to_json())
+    for kind in ("characters", "bpe", "wordpiece")
+}
+
+
+def test_what_is_read_as_nfd_alone_is_written_so() -> None:
+    """As model folders from before there was `letters` have it."""
+    tokenizer = learned("characters", texts=[KOREAN], normalize="nfd")
+    assert tokenizer.decode(tokenizer.encode(KOREAN)) == unicodedata.normalize("NFD", KOREAN)
+    assert not tokenizer.composes

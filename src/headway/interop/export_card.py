@@ -97,6 +97,11 @@ def _notes(bundle: Bundle, target: str) -> list[str]:
             f"A repetition penalty of {repeats} is the default here, a power of the probability of what the "
             "text holds already; other programs change logits instead, and the folder asks for none."
         )
+    if bundle.tokenizers.target.composes:
+        notes.append(
+            "Its tokenizer.json takes letters apart and does not join them: bring what it decodes into the "
+            "Unicode form NFC."
+        )
     kind = bundle.config.positions.kind
     if kind in ("sinusoidal", "learned") and target == "transformers":
         notes.append(f"It reads at most {bundle.config.positions.max_length:,} tokens at once.")

@@ -42,10 +42,8 @@ def matrix() -> str:
     for architecture in get_args(Architecture):
         parts += [f"## transformers: {architecture}s", _classes(architecture)]
         parts += [f"What each {architecture} there asks for:", _rules(architecture)]
+    parts.append("They hold every vocabulary" + _but(VOCABULARY_RULES["transformers"]))
     parts.append("## Other targets")
-    parts.append(
-        "**transformers** holds these with every vocabulary" + _but(VOCABULARY_RULES["transformers"])
-    )
     for target in TARGETS:
         if target != "transformers":
             holders = [family.class_name for family in HOLDERS.get(target, ())]
