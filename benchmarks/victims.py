@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -119,7 +120,14 @@ class Victim:
 
 def serve() -> None:
     """What the parent does: fork children, and say how they ended."""
-    for name in ("headway.cli", "headway.launch", "headway.samples", "torch._dynamo", "torch.optim"):
+    for name in (
+        "headway.__main__",
+        "headway.cli",
+        "headway.launch",
+        "headway.samples",
+        "torch._dynamo",
+        "torch.optim",
+    ):
         importlib.import_module(name)
     for line in sys.stdin:
         question = json.loads(line)
@@ -141,20 +149,22 @@ def live(question: dict[str, Any]) -> None:
     for number, end in enumerate((nothing, log, log)):
         os.dup2(end, number)
     sys.argv = ["headway", *question["arguments"]]
-    status = 1
+    status, begun = 1, False
     try:
         if question["wound"] is not None:
             hurt(Wound(*question["wound"]), Path(question["log"]).with_suffix(".count"))
         from headway.__main__ import main
 
+        begun = True
         main()
         status = 0
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1 if error.code else 0
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and not begun:
+            status = 130  # Python itself ends so
+        else:
+            traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(status)

@@ -7,15 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from jaxtyping import install_import_hook
+from tests.shape_checks import begin_test, check_shapes
 
 # Tests start many programs, and to compile all again for each takes longer than to run it.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 assert "headway" not in sys.modules, "headway was imported before its shapes could be checked"
-# An int passes for a float, as for every type checker of annotations.
-install_import_hook("headway", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+check_shapes()
 
 import numpy as np  # noqa: E402  (the hook comes before all else)
 import pytest  # noqa: E402
@@ -53,7 +52,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def seeds() -> None:
+def same_start() -> None:
+    begin_test()
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)

@@ -39,7 +39,7 @@ def test_settings_that_ask_for_too_much(folder: Path, change: dict[str, Any], sa
         read_transformers(folder)
 
 
-@pytest.mark.parametrize("name", ["../model.safetensors", "/dev/zero", "..", "", "a/b", 7])
+@pytest.mark.parametrize("name", ["../model.safetensors", "/dev/zero", "..", "", "a/b", "a" * 10_000, 7])
 def test_an_index_names_files_beside_it(folder: Path, name: Any) -> None:
     index = {"weight_map": {"model.embed_tokens.weight": name}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index), "utf-8")

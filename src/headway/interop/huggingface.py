@@ -26,6 +26,8 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 GENERATION = "generation_config.json"
 LARGEST_JSON = 2**24
 """More bytes than any real file of that kind has."""
+LONGEST_NAME = 63
+"""Characters of a file's name: systems refuse to look for one of more than 255 bytes."""
 
 PICKLES = ("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "model.ckpt.index")
 
@@ -194,7 +196,7 @@ def _read_weights(folder: Path) -> Weights:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and Path(value).name == value
+    return isinstance(value, str) and Path(value).name == value and len(value) <= LONGEST_NAME
 
 
 def _dump(content: Settings, path: Path) -> None:
