@@ -12,7 +12,7 @@ from typing import Any
 
 import jaxtyping
 
-FIRST, EACH = 2, 7
+FIRST, EACH = 3, 23
 """So many calls of a function in a test, and later one of so many."""
 
 _calls: Counter[Any] = Counter()

@@ -47,10 +47,9 @@ from headway.verification import subject
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-RUN = [
-    pytest.param(page, marks=pytest.mark.slow if page.name == "notebook.md" else ())  # it trains for a while
-    for page in PAGES
-]
+AT_ONCE = ("README.md", "start.md", "predict.md")
+"""Pages whose commands the fast tests run."""
+RUN = [pytest.param(page, marks=() if page.name in AT_ONCE else pytest.mark.slow) for page in PAGES]
 
 NOT_RUN = {
     "make": "installs or trains for minutes; the target must exist",

@@ -1,6 +1,7 @@
 """How much memory a training will take: measured on a model without numbers, before there is one."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -36,7 +37,14 @@ def estimate_memory(
     config: TransformerConfig, tokens: int, width: int, labelled: float = 1.0, *, recompute: bool = False
 ) -> MemoryEstimate:
     """Of a batch of so many tokens on the longer side in rows of `width`, of which a share is predicted."""
-    rows = max(1, tokens // width)
+    some = replace(config, dropout=0.1 if config.dropout else 0.0)  # how much is dropped takes no memory
+    return _estimate(some, max(1, tokens // width), width, labelled, recompute)
+
+
+@lru_cache  # plans ask for the same several times, and it takes half a second
+def _estimate(
+    config: TransformerConfig, rows: int, width: int, labelled: float, recompute: bool
+) -> MemoryEstimate:
     with torch.device("meta"):
         model = build(config)
         ids = torch.zeros(rows, width, dtype=torch.long)
