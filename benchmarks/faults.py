@@ -3,8 +3,8 @@
 Tiny runs of the three objectives, with dropout, masks, accumulation and averaged weights, are hurt, gone on
 with until they end, and compared with the run that was never hurt: model folder, metrics.jsonl but for
 times, samples.jsonl. Each kind of fault is tried N times, those that take long a tenth of that. Figures go to
-benchmarks/results/faults.json and faults.md, each row as it ends, in place of an older one of its kind;
-`--only WORD` tries kinds with that word.
+benchmarks/results/faults.json, faults.md and docs/reliability.md, each row as it ends, in place of an older one
+of its kind; `--only WORD` tries kinds with that word.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from machine import machine
+from marks import markdown, put
 from trials import (
     OBJECTIVES,
     WITHIN,
@@ -37,6 +38,7 @@ from trials import (
 from victims import Nursery, Wound
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 
 
 def killed_at_random(ground: Ground, objective: str) -> None:
@@ -320,15 +322,15 @@ def write(kind: str, row: dict[str, int]) -> None:
     before = json.loads(file.read_text("utf-8"))["rows"] if file.exists() else {}
     rows = {each: {**before, kind: row}[each] for each in KINDS if each in {**before, kind: row}}
     where = machine()
+    header = ("fault", "tried", "survived", "lost", "seed")
+    table = markdown(header, [(each, *found.values()) for each, found in rows.items()], right=(1, 2, 3, 4))
     lines = ["# Faults put into runs", "", "Made by `python benchmarks/faults.py --times N --seed S`.", ""]
-    lines += ["| fault | tried | survived | lost | seed |", "| --- | ---: | ---: | ---: | ---: |"]
-    lines += [
-        f"| {' | '.join([each, *(str(value) for value in found.values())])} |" for each, found in rows.items()
-    ]
-    lines += ["", f"Machine: {where['processor']}, {where['cores']} cores, torch {where['torch']}.", ""]
+    machine_line = f"Machine: {where['processor']}, {where['cores']} cores, torch {where['torch']}."
+    lines += [table, "", machine_line, ""]
     RESULTS.mkdir(exist_ok=True)
     file.write_text(json.dumps({"rows": rows, "machine": where}, indent=1) + "\n", "utf-8")
     (RESULTS / "faults.md").write_text("\n".join(lines), "utf-8")
+    put(PAGE, "faults", table)
 
 
 if __name__ == "__main__":

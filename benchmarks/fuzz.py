@@ -2,7 +2,8 @@
 
 Atheris, which sees what lines and branches of our code an input reaches, changes valid files for so long. An
 input must be read or refused with a UserError, within 10 seconds and 2 GiB. Figures go to
-benchmarks/results/fuzz.json and fuzz.md, inputs that break a reader to --keep. Needs: pip install atheris.
+benchmarks/results/fuzz.json, fuzz.md and docs/reliability.md, inputs that break a reader to --keep. Needs:
+pip install atheris.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
+PAGE = ROOT / "docs" / "reliability.md"
 LONGEST, MOST_MEMORY, LARGEST = 10, 2048, 65536
 """Seconds, MiB and bytes of one input."""
 FORMED = 0.6
@@ -114,6 +116,7 @@ def run(name: str, seconds: int, seed: int, keep: Path) -> dict[str, str | int |
 def write(found: list[dict[str, str | int | float]]) -> None:
     """Add to the figures of other targets what was found."""
     from machine import machine
+    from marks import markdown, put
 
     path = RESULTS / "fuzz.json"
     before = json.loads(path.read_text("utf-8"))["targets"] if path.is_file() else []
@@ -128,12 +131,12 @@ def write(found: list[dict[str, str | int | float]]) -> None:
         "Inputs that Atheris made up from valid ones, led by the branches of our code that they reach; each",
         f"was read or refused by name within {LONGEST} s and {MOST_MEMORY:,} MiB, or counts as a crash.",
         "",
-        "| target | inputs | crashes | branches | seconds | seed |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     keys = ("inputs", "crashes", "branches", "seconds", "seed")
-    lines += [f"| {t['target']} | " + " | ".join(f"{t[key]:,}" for key in keys) + " |" for t in targets]
-    (RESULTS / "fuzz.md").write_text("\n".join(lines) + "\n", "utf-8")
+    rows = [(each["target"], *(f"{each[key]:,}" for key in keys)) for each in targets]
+    table = markdown(("target", *keys), rows, right=(1, 2, 3, 4, 5))
+    (RESULTS / "fuzz.md").write_text("\n".join([*lines, table]) + "\n", "utf-8")
+    put(PAGE, "fuzz", table)
 
 
 def main() -> None:
