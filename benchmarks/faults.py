@@ -3,8 +3,8 @@
 Tiny runs of the three objectives, with dropout, masks, accumulation and averaged weights, are hurt, gone on
 with until they end, and compared with the run that was never hurt: model folder, metrics.jsonl but for
 times, samples.jsonl. Each kind of fault is tried N times, those that take long a tenth of that. Figures go to
-benchmarks/results/faults.json, faults.md and docs/reliability.md, each row as it ends, in place of an older one
-of its kind; `--only WORD` tries kinds with that word.
+benchmarks/results/faults.json, faults.md and docs/reliability.md, each row as it ends, in place of an older
+one of its kind; `--only WORD` tries kinds with that word.
 """
 
 import argparse
