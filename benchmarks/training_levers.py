@@ -63,14 +63,13 @@ def as_it_is() -> Iterator[None]:
     yield
 
 
-HEADS, FUSED = "Muon takes heads by themselves", "AdamW in one piece"
+FUSED = "AdamW in one piece"
 LEVERS: dict[str, Callable[[], Any]] = {
     "loss and its gradient in chunks": with_all_logits,
     "four places of dropout a random number": with_a_number_for_each_place,
-    HEADS: as_it_is,
     FUSED: as_it_is,
 }
-"""What is gone without each; the last two lie in the optimizer."""
+"""What is gone without each; the last lies in the optimizer."""
 
 
 def state_of(work: dict[str, Any], lever: str, *, gone: bool) -> TrainState:
@@ -82,8 +81,6 @@ def state_of(work: dict[str, Any], lever: str, *, gone: bool) -> TrainState:
     kind = "adamw" if lever == FUSED else "muon"
     optimizer = build_optimizer(model, OptimizerConfig(kind=kind), 1e-4)  # type: ignore[arg-type]
     for group in optimizer.param_groups:
-        if gone and lever == HEADS and group["blocks"]:
-            group["blocks"] = (1, 1)
         if gone and lever == FUSED:
             group["fused"] = False
     return TrainState(model, optimizer)

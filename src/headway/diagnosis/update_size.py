@@ -29,7 +29,7 @@ def update_size(optimizer: torch.optim.Optimizer, peak_rate: float) -> float | N
 
 def _size_at_rate_one(parameter: Tensor, group: dict[str, Any], state: dict[str, Any]) -> float | None:
     """The norm of the newest update at rate 1, weight decay apart."""
-    if group.get("blocks"):
+    if group.get("orthogonal"):
         return ADAM_SIZE * math.sqrt(parameter.numel()) if state else None
     if "exp_avg" not in state:
         return None
