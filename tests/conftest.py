@@ -1,5 +1,6 @@
 """What every test runs under: shapes and types checked, fixed seeds, one thread a worker."""
 
+import gc
 import os
 import random
 import signal
@@ -51,12 +52,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = chosen
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is imported stays: to look through it for garbage takes seconds in all
+
+
 @pytest.fixture(autouse=True)
 def same_start() -> None:
     begin_test()
     random.seed(0)
     np.random.seed(0)
-    torch.manual_seed(0)
+    if torch.cuda.is_available():
+        torch.manual_seed(0)
+    else:  # that of torch keeps where it was called from for each device that may come yet, in milliseconds
+        torch.default_generator.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

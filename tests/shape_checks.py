@@ -1,30 +1,31 @@
 """Shapes and types of what Headway's functions take and give, checked in tests.
 
-To check a call takes far longer than the call of most functions, so that of each function only the first
-calls of each test are checked, and some of the further ones.
+To check a call takes far longer than the call of most functions, and to make a function's check longer
+still. So it is made when it is first wanted, and of the calls of a function in a test the first, the fourth,
+the sixteenth and so on are checked.
 """
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from functools import wraps
-from types import FunctionType
 from typing import Any
 
 import jaxtyping
 
-FIRST, EACH = 3, 23
-"""So many calls of a function in a test, and later one of so many."""
+CHECKED = frozenset(4**power for power in range(16))
+"""The calls of a function in a test that are checked, counted from 1."""
 
-_calls: Counter[Any] = Counter()
+_calls: Counter[str] = Counter()
 
 
 def check_shapes() -> None:
-    """Check the functions of all modules of Headway that are imported from now on."""
+    """Check the functions and dataclasses of all modules of Headway that are imported from now on."""
     checked_always = jaxtyping.jaxtyped
 
     def jaxtyped(*, typechecker: Any) -> Callable[[Any], Any]:
         check = checked_always(typechecker=typechecker)
-        return lambda function: _sparingly(function, check(function))
+        return lambda made: _class_checked(made, check) if isinstance(made, type) else _sparingly(made, check)
 
     jaxtyping.jaxtyped = jaxtyped
     # An int passes for a float, as for every type checker of annotations.
@@ -33,17 +34,29 @@ def check_shapes() -> None:
 
 
 def begin_test() -> None:
-    """Check the first calls again."""
+    """Count the calls from 1 again."""
     _calls.clear()
 
 
-def _sparingly(function: Any, checked: Any) -> Any:
-    if not isinstance(function, FunctionType):  # a class, whose fields are checked as it is made
-        return checked
+def _class_checked(made: type, check: Callable[[Any], Any]) -> type:
+    """A class, of which the fields are checked as an object is made, if it is a dataclass."""
+    begin = vars(made).get("__init__")
+    if is_dataclass(made) and begin is not None and not hasattr(begin, "__wrapped__"):
+        made.__init__ = _sparingly(begin, check)  # type: ignore[misc]
+    return made
+
+
+def _sparingly(function: Any, check: Callable[[Any], Any]) -> Any:
+    name = f"{function.__module__}.{function.__qualname__}"
+    checked: Any = None
 
     @wraps(function)
     def called(*some: Any, **named: Any) -> Any:
-        number = _calls[function] = _calls[function] + 1
-        return (checked if number <= FIRST or number % EACH == 0 else function)(*some, **named)
+        nonlocal checked
+        number = _calls[name] = _calls[name] + 1
+        if number not in CHECKED:
+            return function(*some, **named)
+        checked = checked or check(function)
+        return checked(*some, **named)
 
     return called
