@@ -24,7 +24,7 @@ from works import pairs, workplace
 from decoding import FORCED, bundle_of
 from headway.decoding.ensemble import Ensemble, ensemble_of
 from headway.decoding.generator import Generator
-from headway.decoding.layout import lay_out_for_few_rows, quantize
+from headway.decoding.layout import lay_out_for_few_rows, preparation, quantize
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import CachedSteps
 from headway.decoding.straight import straighten
@@ -36,6 +36,7 @@ JOBS = {"one at a time, greedy": (1, 1, 8), "batch 64, greedy": (64, 1, 64), "ba
 ROUNDS = 7
 LAYOUT = "matrices laid out for few rows"
 STRAIGHT = "layers on plain objects"
+IN_C = "steps of few rows in C"
 INT8 = "8-bit matrices (`--precision int8`)"
 
 
@@ -84,6 +85,7 @@ def as_it_is() -> Iterator[None]:
 
 
 LEVERS: dict[str, Callable[[], Any]] = {
+    IN_C: as_it_is,
     LAYOUT: as_it_is,
     STRAIGHT: as_it_is,
     "inference mode": with_version_counters,
@@ -91,7 +93,8 @@ LEVERS: dict[str, Callable[[], Any]] = {
     "rows moved in one piece each": with_indexing,
     INT8: as_it_is,
 }
-"""What is gone without each; those of the layout, of plain objects and of 8 bits are in the model."""
+"""What is gone without each; those that do nothing here are in the model. All but the first are measured
+without it."""
 
 
 def generator(ensemble: Ensemble, beams: int) -> Generator:
@@ -119,11 +122,13 @@ def measure(data: Path | None, folder: Path, rounds: int, *, quick: bool) -> dic
     lay_out_for_few_rows(laid_out.model)
     rough = copy.deepcopy(plain)
     quantize(rough.model)
-    modules = copy.deepcopy(laid_out)
+    modules, in_c = copy.deepcopy(laid_out), copy.deepcopy(plain)
+    preparation("float32", torch.device("cpu"))(in_c.model)
     for each in (plain, laid_out, rough):
         straighten(each.model)
     usual = ensemble_of([laid_out])
     models = {
+        IN_C: (ensemble_of([in_c]), usual),
         LAYOUT: (usual, ensemble_of([plain])),
         STRAIGHT: (usual, ensemble_of([modules])),
         INT8: (ensemble_of([rough]), usual),

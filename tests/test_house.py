@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": CORE | {"text"},
     "bundle": CORE | {"text", "model", "sealed_folder"},
     "model_card": {"bundle"},
-    "decoding": CORE | {"text", "model", "bundle"},
+    "decoding": CORE | {"text", "model", "bundle", "runtime"},
     "inspection": CORE | {"text", "model", "bundle", "decoding"},
     "training": CORE | {"text", "data", "model", "bundle", "sealed_folder", "runtime"},
     "evaluation": CORE | {"text", "data", "model", "bundle", "decoding"},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from headway.decoding.few_rows import hasten
 from headway.decoding.straight import straighten
 from headway.errors import UserError, did_you_mean
 
@@ -23,7 +24,10 @@ def preparation(precision: str, device: torch.device) -> Callable[[nn.Module], N
         raise UserError("int8: this torch has no products in 8 bits for this processor: use float32")
 
     def prepare(model: nn.Module) -> None:
-        (quantize if rough else lay_out_for_few_rows)(model)
+        if rough:
+            quantize(model)
+        else:
+            lay_out_for_few_rows(getattr(model, "encoder", nn.Identity()) if hasten(model) else model)
         straighten(model)
 
     return prepare
