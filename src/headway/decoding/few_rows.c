@@ -14,7 +14,7 @@
 #include <omp.h>
 #endif
 
-enum { LANES = 8, ROWS = 6, PARTS = 4, AHEAD = 512 };
+enum { LANES = 8, STREAMS = 4, ROWS = 3 };
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 enum { RELU, GELU, GELU_TANH, SILU };
@@ -64,46 +64,41 @@ INLINE float dot(const float *a, const float *b, int64_t size) {
     return sum;
 }
 
-/* Some outputs for some rows. Their numbers are constants where this is called, so that sums stay in registers.
-   To be read at full speed, memory must be asked for ahead of time. */
-INLINE void tile(const Linear *m, int64_t output, const float *x, float *y, int rows, int parts) {
-    const int64_t inputs = m->inputs, step = parts * LANES;
+/* Several outputs, so far apart from each other, for some rows. How many is constant where this is called, so that
+   sums stay in registers. Memory is read fastest in a few streams that lie in different pages. */
+INLINE void tile(const Linear *m, int64_t output, int64_t apart, const float *x, float *y, int streams, int rows) {
+    const int64_t inputs = m->inputs, jump = apart * inputs;
     const float *w = m->weight + output * inputs;
-    Lanes sums[ROWS][PARTS] = {0};
+    Lanes sums[STREAMS][ROWS] = {0};
     int64_t i = 0;
-    for (; i + step <= inputs; i += step) {
-        __builtin_prefetch(w + i + AHEAD);
-        for (int p = 0; p < parts; p++) {
-            Lanes weights = *(const Lanes *)(w + i + p * LANES);
-            for (int r = 0; r < rows; r++) sums[r][p] += weights * *(const Lanes *)(x + r * inputs + i + p * LANES);
+    for (; i + LANES <= inputs; i += LANES)
+        for (int s = 0; s < streams; s++) {
+            Lanes weights = *(const Lanes *)(w + s * jump + i);
+            for (int r = 0; r < rows; r++) sums[s][r] += weights * *(const Lanes *)(x + r * inputs + i);
         }
-    }
-    for (int r = 0; r < rows; r++) {
-        float sum = m->bias ? m->bias[output] : 0;
-        for (int p = 1; p < parts; p++) sums[r][0] += sums[r][p];
-        for (int j = 0; j < LANES; j++) sum += sums[r][0][j];
-        for (int64_t rest = i; rest < inputs; rest++) sum += w[rest] * x[r * inputs + rest];
-        y[r * m->outputs + output] = sum;
-    }
+    for (int s = 0; s < streams; s++)
+        for (int r = 0; r < rows; r++) {
+            float sum = m->bias ? m->bias[output + s * apart] : 0;
+            for (int j = 0; j < LANES; j++) sum += sums[s][r][j];
+            for (int64_t rest = i; rest < inputs; rest++) sum += w[s * jump + rest] * x[r * inputs + rest];
+            y[r * m->outputs + output + s * apart] = sum;
+        }
 }
 
 /* y = x Wᵀ + b for this worker's share of the outputs. */
 static void multiply(const Linear *m, const float *x, float *y, int64_t rows, const Worker *worker) {
     int64_t first = m->outputs * worker->id / worker->of, last = m->outputs * (worker->id + 1) / worker->of;
-    for (int64_t output = first; output < last; output++) {
+    int64_t apart = (last - first) / STREAMS, rest = first + apart * STREAMS;
+    for (int64_t output = first; output < first + apart; output++)
         for (int64_t r = 0; r < rows; r += ROWS) {
             const float *from = x + r * m->inputs;
             float *to = y + r * m->outputs;
-            switch (rows - r) {
-                case 1: tile(m, output, from, to, 1, 4); break;
-                case 2: tile(m, output, from, to, 2, 4); break;
-                case 3: tile(m, output, from, to, 3, 4); break;
-                case 4: tile(m, output, from, to, 4, 2); break;
-                case 5: tile(m, output, from, to, 5, 2); break;
-                default: tile(m, output, from, to, ROWS, 2);
-            }
+            if (rows - r == 1) tile(m, output, apart, from, to, STREAMS, 1);
+            else if (rows - r == 2) tile(m, output, apart, from, to, STREAMS, 2);
+            else tile(m, output, apart, from, to, STREAMS, ROWS);
         }
-    }
+    for (int64_t output = rest; output < last; output++)
+        for (int64_t r = 0; r < rows; r++) tile(m, output, 0, x + r * m->inputs, y + r * m->outputs, 1, 1);
 }
 
 static void normalize(const Norm *norm, int64_t centred, float epsilon, const float *x, float *y, int64_t size) {

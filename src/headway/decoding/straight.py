@@ -1,4 +1,4 @@
-"""Layers without the ceremony of modules: for one row it takes as long as their products."""
+"""Embeddings and layers without the ceremony of modules: for one row it takes as long as their products."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,18 +10,19 @@ from torch import Tensor, nn
 
 from headway.model.attention import Attention
 from headway.model.dropout import Dropout
+from headway.model.embedding import Embedding
 from headway.model.feed_forward import FeedForward
 from headway.model.layer import Layer, Residual
 
 
 def straighten(model: nn.Module) -> None:
-    """Let each layer run its code on plain objects: what it computes stays, but for dropout, which is gone.
+    """Let embeddings and layers run on plain objects: what they compute stays, but dropout is gone.
 
     A module asks at each call for hooks, and finds each part and parameter by a search. Parameters are shared
     with the plain objects; modules that replace others later are not seen.
     """
     for module in model.modules():
-        if isinstance(module, Layer):
+        if isinstance(module, Layer | Embedding):
             module.forward = plain(module)  # type: ignore[method-assign]
 
 
@@ -29,6 +30,8 @@ def plain(module: nn.Module) -> Callable[..., Tensor]:
     """What the module computes when it does not train."""
     if type(module) is nn.Linear:
         return partial(F.linear, weight=module.weight, bias=module.bias)
+    if type(module) is nn.Embedding:
+        return partial(F.embedding, weight=module.weight)
     if type(module) is nn.LayerNorm:
         shape, epsilon = module.normalized_shape, module.eps
         return partial(
@@ -36,7 +39,7 @@ def plain(module: nn.Module) -> Callable[..., Tensor]:
         )
     if isinstance(module, Dropout):
         return nn.Identity().forward
-    if isinstance(module, Layer | Residual | Attention | FeedForward):
+    if isinstance(module, Embedding | Layer | Residual | Attention | FeedForward):
         return _object_of(module)
     return module.forward
 
