@@ -47,10 +47,6 @@ from headway.verification import subject
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-AT_ONCE = ("README.md", "start.md", "predict.md")
-"""Pages whose commands the fast tests run."""
-RUN = [pytest.param(page, marks=() if page.name in AT_ONCE else pytest.mark.slow) for page in PAGES]
-
 NOT_RUN = {
     "make": "installs or trains for minutes; the target must exist",
     "pip": "installs",
@@ -306,7 +302,8 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT).with_suffix(""))
 
 
-@pytest.mark.parametrize("page", RUN, ids=name_of)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_what_a_page_says_runs(page: Path, here: Path) -> None:
     reader, blocks = Reader(), blocks_of(page)
     for block, after in itertools.zip_longest(blocks, blocks[1:]):
