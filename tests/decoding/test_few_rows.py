@@ -118,6 +118,18 @@ def test_changes_of_a_parameter_are_seen_and_a_copy_has_its_own() -> None:
     assert all(torch.equal(a, b) for a, b in zip(numbers(other, 1, 2), expected, strict=True))
 
 
+def test_parameters_may_move() -> None:
+    model = encoder_decoder(config_of(KNOWN[0]))
+    assert hasten(model)
+    expected = numbers(model, 1, 2)
+    held = [parameter.data for parameter in model.parameters()]
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
+    for each in held:
+        each.zero_()
+    assert all(torch.equal(a, b) for a, b in zip(numbers(model, 1, 2), expected, strict=True))
+
+
 def test_scores_with_a_bias_are_left_to_pytorch() -> None:
     for shape in SHAPES:
         model = encoder_decoder(config_of(shape))

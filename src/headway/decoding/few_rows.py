@@ -108,13 +108,22 @@ class FewRows:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
+        self.places: list[int] = []
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FewRows":
         return FewRows(copy.deepcopy(self.stack, memo))
 
     @cached_property
-    def shape(self) -> CStack:
-        return _stack(self.stack)
+    def parameters(self) -> list[Tensor]:
+        return list(self.stack.parameters())
+
+    def told(self) -> CStack:
+        """The stack as C sees it, told anew where parameters have moved."""
+        places = [parameter.data_ptr() for parameter in self.parameters]
+        if places != self.places:
+            self.last_told = _stack(self.stack)
+            self.places = places  # last, for other threads look at it first
+        return self.last_told
 
     def __call__(
         self,
@@ -137,7 +146,7 @@ class FewRows:
             )
         )
         counts = None if cache.memory_segments is None else cache.memory_segments.count_nonzero(dim=1)
-        told = CRows(
+        sizes = CRows(
             rows=rows,
             threads=_threads(rows),
             copies=cache.copies,
@@ -148,7 +157,7 @@ class FewRows:
         result = x.clone(memory_format=torch.contiguous_format)
         made = library("few_rows")
         assert made is not None
-        if made.step(byref(self.shape), seen, byref(told), c_void_p(result.data_ptr())):
+        if made.step(byref(self.told()), seen, byref(sizes), c_void_p(result.data_ptr())):
             raise MemoryError("a step of decoding")
         return result
 
@@ -170,10 +179,6 @@ class FewRowsLinear:
     def __deepcopy__(self, memo: dict[int, Any]) -> "FewRowsLinear":
         return FewRowsLinear(copy.deepcopy(self.linear, memo))
 
-    @cached_property
-    def matrix(self) -> CLinear:
-        return _linear(self.linear)
-
     def __call__(self, x: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
         if not _fits(x):
             return nn.Linear.forward(self.linear, x)
@@ -182,7 +187,7 @@ class FewRowsLinear:
         made = library("few_rows")
         assert made is not None
         made.product(
-            byref(self.matrix),
+            byref(_linear(self.linear)),
             c_void_p(read.data_ptr()),
             c_void_p(result.data_ptr()),
             c_int64(rows),
