@@ -7,6 +7,8 @@
    A matrix lies output by output, as nn.Linear has it; the vectors of several rows lie one behind the other. */
 
 #include <math.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,7 @@
 #include <omp.h>
 #endif
 
-enum { LANES = 8, STREAMS = 4, ROWS = 3 };
+enum { LANES = 8, STREAMS = 4, ROWS = 3, PATIENCE = 10000 };
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 enum { RELU, GELU, GELU_TANH, SILU };
@@ -49,8 +51,12 @@ typedef struct {
     const int64_t *memory_lengths; /* of each row of the memory; NULL where all are memory_length */
 } Rows;
 
+/* Where threads wait for each other. Who waits stays awake: to be woken takes longer than a sub-layer, and far
+   longer where other programs are at work. */
+typedef struct { atomic_int arrived, turn; } Meeting;
+
 /* One thread's part of the work, with memory of its own. */
-typedef struct { int64_t id, of; float *x, *normed, *scores; } Worker;
+typedef struct { int64_t id, of; Meeting *meeting; float *x, *normed, *scores; } Worker;
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -172,10 +178,19 @@ static float activate(int64_t kind, float x) {
     }
 }
 
-/* What all threads read that one has written: each is filled again only two barriers later. */
+/* What all threads read that one has written: each is filled again only after they have met twice. */
 typedef struct { float *query, *key, *value, *heads, *inner, *gate, *found; } Shared;
 
-#define WAIT _Pragma("omp barrier")
+static void meet(const Worker *worker) {
+    Meeting *m = worker->meeting;
+    int turn = atomic_load(&m->turn);
+    if (atomic_fetch_add(&m->arrived, 1) == worker->of - 1) {
+        atomic_store(&m->arrived, 0);
+        atomic_store(&m->turn, turn + 1);
+    } else
+        for (int64_t looks = 0; atomic_load(&m->turn) == turn; looks++)
+            if (looks >= PATIENCE) sched_yield();
+}
 
 static void look_at_self(
     const Stack *s, const Layer *layer, const Seen *seen, const Rows *rows, const Shared *b, const Worker *worker
@@ -184,7 +199,7 @@ static void look_at_self(
     multiply(&layer->own.query, x, b->query, rows->rows, worker);
     multiply(&layer->own.key, x, b->key, rows->rows, worker);
     multiply(&layer->own.value, x, b->value, rows->rows, worker);
-    WAIT
+    meet(worker);
     int64_t group = s->heads / s->kv_heads;
     for (int64_t item = worker->id; item < rows->rows * s->kv_heads; item += worker->of) {
         int64_t row = item / s->kv_heads, end = rows->lengths[row];
@@ -202,9 +217,9 @@ static void look_at_self(
             attend(s, query, keys, k->position, values, v->position, first, end + 1, worker->scores, out);
         }
     }
-    WAIT
+    meet(worker);
     multiply(&layer->own.output, b->heads, b->found, rows->rows, worker);
-    WAIT
+    meet(worker);
     leave(s, &layer->own_norm, worker, b->found, rows->rows);
 }
 
@@ -214,7 +229,7 @@ static void look_at_memory(
     static const Seen unturned = {0};
     const float *x = enter(s, &layer->memory_norm, worker, rows->rows);
     multiply(&layer->memory.query, x, b->query, rows->rows, worker);
-    WAIT
+    meet(worker);
     for (int64_t item = worker->id; item < rows->rows * s->heads; item += worker->of) {
         int64_t source = item / s->heads / rows->copies, head = item % s->heads * s->kv_heads / s->heads;
         const Store *k = &seen->memory_keys, *v = &seen->memory_values;
@@ -227,9 +242,9 @@ static void look_at_memory(
             b->heads + item * s->d_value
         );
     }
-    WAIT
+    meet(worker);
     multiply(&layer->memory.output, b->heads, b->found, rows->rows, worker);
-    WAIT
+    meet(worker);
     leave(s, &layer->memory_norm, worker, b->found, rows->rows);
 }
 
@@ -244,9 +259,9 @@ static void feed_forward(
         for (int64_t i = r * s->d_ff + first; i < r * s->d_ff + last; i++)
             b->inner[i] = layer->gate.weight ? b->inner[i] * activate(s->activation, b->gate[i])
                                              : activate(s->activation, b->inner[i]);
-    WAIT
+    meet(worker);
     multiply(&layer->result, b->inner, b->found, rows->rows, worker);
-    WAIT
+    meet(worker);
     leave(s, &layer->forward_norm, worker, b->found, rows->rows);
 }
 
@@ -272,9 +287,10 @@ int step(const Stack *s, const Seen *seen, const Rows *rows, float *x) {
     shared.inner = take(&rest, rows->rows * s->d_ff);
     shared.gate = take(&rest, rows->rows * s->d_ff);
     shared.found = take(&rest, width);
+    Meeting meeting = {0};
 #pragma omp parallel num_threads(rows->threads)
     {
-        Worker worker = {.id = 0, .of = 1};
+        Worker worker = {.id = 0, .of = 1, .meeting = &meeting};
 #ifdef _OPENMP
         worker.id = omp_get_thread_num();
         worker.of = omp_get_num_threads();

@@ -27,8 +27,6 @@ from headway.model.stack import Stack
 
 MOST_ROWS = 16
 """With many more of them PyTorch's products are as fast."""
-ALONE = 2
-"""Rows up to which reading matrices is nearly all there is to do: one thread does it as fast as two."""
 MOST_THREADS = 4
 """Between sub-layers threads wait for each other, which costs more than many of them bring."""
 ACTIVATIONS: Sequence[Callable[[Tensor], Tensor]] = (F.relu, F.gelu, gelu_tanh, F.silu)
@@ -148,7 +146,7 @@ class FewRows:
         counts = None if cache.memory_segments is None else cache.memory_segments.count_nonzero(dim=1)
         sizes = CRows(
             rows=rows,
-            threads=_threads(rows),
+            threads=_threads(),
             copies=cache.copies,
             memory_length=memory[0].k.shape[2] if memory else 0,
             lengths=cache.lengths.data_ptr(),
@@ -191,7 +189,7 @@ class FewRowsLinear:
             c_void_p(read.data_ptr()),
             c_void_p(result.data_ptr()),
             c_int64(rows),
-            c_int64(_threads(rows)),
+            c_int64(_threads()),
         )
         return result
 
@@ -202,8 +200,8 @@ def _fits(x: Float[Tensor, "*n D"]) -> bool:
     return few and x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
-def _threads(rows: int) -> int:
-    return 1 if rows <= ALONE else min(torch.get_num_threads(), MOST_THREADS)
+def _threads() -> int:
+    return min(torch.get_num_threads(), MOST_THREADS)
 
 
 def _stack(stack: Stack) -> CStack:
