@@ -87,17 +87,15 @@ def told(batches: Sequence[Sequence[int]], outputs: Ids, seconds: float) -> Mapp
 
 
 def headway_here(task: Task) -> None:
-    """From text to text; batches are made by tokens, here of about 64 sentences for each of its threads."""
+    """From text to text, as `headway predict` does it."""
     searches: dict[int, Pipeline] = {}
 
     def ready() -> Mapping[str, Any]:
         pipeline = load(task.folder / "headway")
         limits = {"max_length": task.longest, "min_length": task.shortest, "length_penalty": 0.0}
-        limits["max_ratio"] = 100.0
+        limits |= {"max_ratio": 100.0, "batch_tokens": 10**6}
         for beams in (1, 5):
             method = {"method": "greedy"} if beams == 1 else {"method": "beam", "beams": beams}
-            most = max(map(len, task.sources)) + task.longest + 2
-            limits["batch_tokens"] = torch.get_num_threads() * 64 * beams * most
             searches[beams] = pipeline.with_search({**limits, **method, "n_best": 1})
         return {"engine": "torch " + torch.__version__}
 
@@ -105,8 +103,8 @@ def headway_here(task: Task) -> None:
         job, batches = task.window(name, number)
         start = perf_counter()
         outputs: Ids = []
-        for some in batches if job.batch == 1 else [[i for batch in batches for i in batch]]:
-            found = searches[job.beams].hypotheses([task.texts[i] for i in some])
+        for batch in batches:
+            found = searches[job.beams].hypotheses([task.texts[i] for i in batch])
             outputs += [each[0].ids for each in found]
         return told(batches, outputs, perf_counter() - start)
 
@@ -329,8 +327,8 @@ def lines_of(found: dict[str, Any]) -> list[str]:
         "",
         f"Model: {found['model']}, {made}; text: {found['text']}. Median and quartiles of "
         f"{found['rounds']} windows, all engines in turn. Headway goes from text to text, the others from "
-        "tokens to tokens. Headway and CTranslate2 get all batches of a window at once and decode two at a "
-        f"time; single sentences are one stream. Most memory, MiB: {engines}. "
+        "tokens to tokens. CTranslate2 has two workers for batches and one stream for single sentences. Most "
+        f"memory, MiB: {engines}. "
         f"{where(found['machine'])}",
         *(f"\nLeft out: {name} ({reason})." for name, reason in found["left_out"].items()),
     ]

@@ -11,7 +11,6 @@ from headway.decoding.requests import Request, numbered, pair_request, prompt_re
 from headway.decoding.sample import Chosen, Room, Sampler, collect, emit, likeliest
 from headway.decoding.settings import SearchConfig
 from headway.decoding.streaming import TextStream, continuation, whole_characters
-from headway.decoding.threads import in_threads, workers
 from headway.errors import UserError
 
 
@@ -112,18 +111,13 @@ class Generator:
 
     def _search(self, requests: Sequence[Request]) -> list[list[Hypothesis]]:
         """Hypotheses of each request, in its order, whatever the batches."""
-        requests, count = numbered(requests), workers(self.ensemble.device)
-        budget = max(1, self.search.batch_tokens // self._copies // count)
-        batches = token_batches([request.size for request in requests], budget)
-
-        def search(batch: list[int]) -> list[list[Found]]:
-            return self._search_batch([requests[i] for i in batch])
-
-        with self.ensemble.evaluating():
-            found = in_threads(search, batches, count)
+        requests = numbered(requests)
         results: list[list[Hypothesis]] = [[] for _ in requests]
-        for batch, of_batch in zip(batches, found, strict=True):
-            for i, each in zip(batch, of_batch, strict=True):
+        budget = max(1, self.search.batch_tokens // self._copies)
+        for batch in token_batches([request.size for request in requests], budget):
+            with self.ensemble.evaluating():
+                found = self._search_batch([requests[i] for i in batch])
+            for i, each in zip(batch, found, strict=True):
                 results[i] = [self._hypothesis(requests[i], one) for one in each]
         return results
 

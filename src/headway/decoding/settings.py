@@ -48,7 +48,7 @@ class SearchConfig:
     seed: int = 0
     """For `sample`: the same seed and text give the same sample."""
     batch_tokens: int = 16384
-    """Rows times their longest possible length that are decoded at once."""
+    """Rows times their longest possible length that are decoded together."""
 
     def __post_init__(self) -> None:
         for problem in self._out_of_range() + self._without_effect():
