@@ -31,7 +31,7 @@ def library(name: str) -> ctypes.CDLL | None:
         return None
     source = Path(__file__).with_name(f"{name}.c")
     command = [program, *wanted[1:], *OPTIONS]
-    parts = [*command, str(Path(program).stat().st_mtime_ns), _processor(), source.read_text("utf-8")]
+    parts = [*command, str(Path(program).stat().st_mtime_ns), _instructions(), source.read_text("utf-8")]
     file = cache_folder() / "compiled" / f"{name}-{sha256(chr(0).join(parts).encode()).hexdigest()}.so"
     try:
         return ctypes.CDLL(str(file))
@@ -61,11 +61,11 @@ def _compile(command: list[str], source: Path, file: Path) -> None:
         made.replace(file)
 
 
-def _processor() -> str:
-    """What a library made for this very processor depends on."""
+def _instructions() -> str:
+    """What the processor understands, where the system tells it: a library is made for just that."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         lines = []
-    told = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
-    return "\n".join([platform.platform(), platform.machine(), *sorted(told)])
+    told = {line for line in lines if line.startswith(("flags", "Features"))}
+    return "\n".join([platform.system(), platform.machine(), *sorted(told)])

@@ -1,7 +1,7 @@
 /* One token more for a few rows: what a stack of decoder layers computes, in one pass over its matrices.
 
-   With so few rows the time goes into reading matrices from memory and into calls. Here each thread reads its
-   share of a matrix once for all rows, in the order in which it lies, and the layers follow without a call.
+   With so few rows the time goes into reading matrices from memory and into calls. Here each thread fetches its
+   share of a matrix once for all rows, and the layers follow without a call.
    headway/decoding/few_rows.py says the same structures in Python.
 
    A matrix lies output by output, as nn.Linear has it; the vectors of several rows lie one behind the other. */

@@ -5,7 +5,7 @@ Axes: R rows, D d_model. `few_rows.c` says the same structures in C.
 
 import copy
 from collections.abc import Callable, Sequence
-from ctypes import POINTER, Structure, byref, c_float, c_int64, c_void_p
+from ctypes import CDLL, POINTER, Structure, byref, c_float, c_int64, c_void_p
 from functools import cached_property
 from typing import Any
 
@@ -88,10 +88,13 @@ def hasten(model: nn.Module) -> bool:
 
     All else is computed as before. Parameters are shared; those that replace others later are not seen.
     """
-    if not isinstance(model, Decoder) or not can_hasten(model.decoder) or library("few_rows") is None:
+    if not isinstance(model, Decoder) or not can_hasten(model.decoder):
         return False
-    model.decoder.forward = FewRows(model.decoder)  # type: ignore[method-assign]
-    model.output.forward = FewRowsLinear(model.output)  # type: ignore[method-assign, assignment]
+    code = library("few_rows")
+    if code is None:
+        return False
+    model.decoder.forward = FewRows(model.decoder, code)  # type: ignore[method-assign]
+    model.output.forward = FewRowsLinear(model.output, code)  # type: ignore[method-assign, assignment]
     return True
 
 
@@ -104,12 +107,12 @@ def can_hasten(stack: Stack) -> bool:
 class FewRows:
     """`Stack.forward` that goes through C where it can."""
 
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
+    def __init__(self, stack: Stack, code: CDLL) -> None:
+        self.stack, self.code = stack, code
         self.places: list[int] = []
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FewRows":
-        return FewRows(copy.deepcopy(self.stack, memo))
+        return FewRows(copy.deepcopy(self.stack, memo), self.code)
 
     @cached_property
     def parameters(self) -> list[Tensor]:
@@ -153,9 +156,7 @@ class FewRows:
             memory_lengths=None if counts is None else counts.data_ptr(),
         )
         result = x.clone(memory_format=torch.contiguous_format)
-        made = library("few_rows")
-        assert made is not None
-        if made.step(byref(self.told()), seen, byref(sizes), c_void_p(result.data_ptr())):
+        if self.code.step(byref(self.told()), seen, byref(sizes), c_void_p(result.data_ptr())):
             raise MemoryError("a step of decoding")
         return result
 
@@ -171,20 +172,18 @@ class FewRows:
 class FewRowsLinear:
     """`nn.Linear.forward` that goes through C where it can."""
 
-    def __init__(self, linear: nn.Linear) -> None:
-        self.linear = linear
+    def __init__(self, linear: nn.Linear, code: CDLL) -> None:
+        self.linear, self.code = linear, code
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FewRowsLinear":
-        return FewRowsLinear(copy.deepcopy(self.linear, memo))
+        return FewRowsLinear(copy.deepcopy(self.linear, memo), self.code)
 
     def __call__(self, x: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
         if not _fits(x):
             return nn.Linear.forward(self.linear, x)
         rows = x.numel() // x.shape[-1]
         read, result = x.contiguous(), x.new_empty(*x.shape[:-1], self.linear.out_features)
-        made = library("few_rows")
-        assert made is not None
-        made.product(
+        self.code.product(
             byref(_linear(self.linear)),
             c_void_p(read.data_ptr()),
             c_void_p(result.data_ptr()),
