@@ -36,7 +36,7 @@ JOBS = {"one at a time, greedy": (1, 1, 8), "batch 64, greedy": (64, 1, 64), "ba
 ROUNDS = 7
 LAYOUT = "matrices laid out for few rows"
 STRAIGHT = "layers on plain objects"
-IN_C = "steps of few rows in C"
+IN_C = "steps in C"
 INT8 = "8-bit matrices (`--precision int8`)"
 
 

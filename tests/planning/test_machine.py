@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def test_a_step_is_measured_once_and_kept(cache: Path, name: str, labelled: floa
     assert len(list(cache.glob("*.json"))) == 1
     file.write_text(json.dumps(dict.fromkeys(json.loads(file.read_text("utf-8")), 3600 / 7.0)), "utf-8")
     assert measured(work(name, labelled=labelled), RUNTIME) == pytest.approx(7)
+
+
+def test_each_number_of_threads_is_measured_by_itself(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "BUSY", 1e9)
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        measured(work("pairs"), replace(RUNTIME, threads=threads))
+    [file] = cache.glob("*.json")
+    assert len(json.loads(file.read_text("utf-8"))) == 2
+    assert torch.get_num_threads() == before
 
 
 def test_measuring_leaves_random_numbers_alone(cache: Path) -> None:

@@ -30,8 +30,9 @@ def library(name: str) -> ctypes.CDLL | None:
     if program is None:
         return None
     source = Path(__file__).with_name(f"{name}.c")
+    sources = [each.read_text("utf-8") for each in (source, *sorted(source.parent.glob("*.h")))]
     command = [program, *wanted[1:], *OPTIONS]
-    parts = [*command, str(Path(program).stat().st_mtime_ns), _instructions(), source.read_text("utf-8")]
+    parts = [*command, str(Path(program).stat().st_mtime_ns), _instructions(), *sources]
     file = cache_folder() / "compiled" / f"{name}-{sha256(chr(0).join(parts).encode()).hexdigest()}.so"
     try:
         return ctypes.CDLL(str(file))

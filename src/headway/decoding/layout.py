@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from headway.decoding.few_rows import hasten
+from headway.decoding.compiled_steps import hasten
 from headway.decoding.straight import straighten
 from headway.errors import UserError, did_you_mean
 

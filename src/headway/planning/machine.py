@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +65,22 @@ def measured(work: Work, runtime: RuntimeConfig) -> float:
 
     Where other programs use the processor, it is what the step would take without them, and is not kept.
     """
+    with _threads(runtime.threads or torch.get_num_threads()):
+        return _measured(work, runtime)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Compute with so many of them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measured(work: Work, runtime: RuntimeConfig) -> float:
     device = choose_device(runtime.device)
     said = {"model": table_of(work.model), "optimizer": table_of(work.optimizer), "device": str(device)}
     how = [work.rows, work.width, work.source_width, work.labelled, runtime.precision, runtime.attention]
@@ -102,11 +118,8 @@ def _seconds(work: Work, runtime: RuntimeConfig, device: torch.device) -> float:
 def _seconds_alone(work: Work, runtime: RuntimeConfig, device: torch.device) -> float:
     """The quickest step on one thread, whose own time tells its work, shared out among all threads."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with _threads(1):
         return _seconds(work, runtime, device) / threads**GAIN
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _stepper(work: Work, runtime: RuntimeConfig, device: torch.device) -> Callable[[], object]:

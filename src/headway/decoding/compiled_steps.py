@@ -1,6 +1,6 @@
-"""A decoder's steps of a few rows in one call of C, where the machine has a compiler.
+"""A decoder's steps in one call of C each, where the machine has a compiler.
 
-Axes: R rows, D d_model. `few_rows.c` says the same structures in C.
+Axes: R rows, D d_model. `compiled_steps.c` says the same structures in C.
 """
 
 import copy
@@ -25,8 +25,8 @@ from headway.model.mask import AttentionMask
 from headway.model.positions import Positions
 from headway.model.stack import Stack
 
-MOST_ROWS = 16
-"""With many more of them PyTorch's products are as fast."""
+MOST_ROWS = 1024
+"""More of them are not worth the room that their outputs take."""
 MOST_THREADS = 4
 """Between sub-layers threads wait for each other, which costs more than many of them bring."""
 ACTIVATIONS: Sequence[Callable[[Tensor], Tensor]] = (F.relu, F.gelu, gelu_tanh, F.silu)
@@ -84,17 +84,17 @@ class CRows(Structure):
 
 
 def hasten(model: nn.Module) -> bool:
-    """Let a decoder on the CPU take its steps of a few rows in C; whether that can be done here.
+    """Let a decoder on the CPU take its steps in C; whether that can be done here.
 
     All else is computed as before. Parameters are shared; those that replace others later are not seen.
     """
     if not isinstance(model, Decoder) or not can_hasten(model.decoder):
         return False
-    code = library("few_rows")
+    code = library("compiled_steps")
     if code is None:
         return False
-    model.decoder.forward = FewRows(model.decoder, code)  # type: ignore[method-assign]
-    model.output.forward = FewRowsLinear(model.output, code)  # type: ignore[method-assign, assignment]
+    model.decoder.forward = CompiledStack(model.decoder, code)  # type: ignore[method-assign]
+    model.output.forward = CompiledLinear(model.output, code)  # type: ignore[method-assign, assignment]
     return True
 
 
@@ -104,15 +104,15 @@ def can_hasten(stack: Stack) -> bool:
     return stack.relative is None and like.dtype == torch.float32 and like.device.type == "cpu"
 
 
-class FewRows:
+class CompiledStack:
     """`Stack.forward` that goes through C where it can."""
 
     def __init__(self, stack: Stack, code: CDLL) -> None:
         self.stack, self.code = stack, code
         self.places: list[int] = []
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "FewRows":
-        return FewRows(copy.deepcopy(self.stack, memo), self.code)
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CompiledStack":
+        return CompiledStack(copy.deepcopy(self.stack, memo), self.code)
 
     @cached_property
     def parameters(self) -> list[Tensor]:
@@ -169,34 +169,30 @@ class FewRows:
         return cos, sin
 
 
-class FewRowsLinear:
+class CompiledLinear:
     """`nn.Linear.forward` that goes through C where it can."""
 
     def __init__(self, linear: nn.Linear, code: CDLL) -> None:
         self.linear, self.code = linear, code
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "FewRowsLinear":
-        return FewRowsLinear(copy.deepcopy(self.linear, memo), self.code)
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CompiledLinear":
+        return CompiledLinear(copy.deepcopy(self.linear, memo), self.code)
 
     def __call__(self, x: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
         if not _fits(x):
             return nn.Linear.forward(self.linear, x)
         rows = x.numel() // x.shape[-1]
         read, result = x.contiguous(), x.new_empty(*x.shape[:-1], self.linear.out_features)
-        self.code.product(
-            byref(_linear(self.linear)),
-            c_void_p(read.data_ptr()),
-            c_void_p(result.data_ptr()),
-            c_int64(rows),
-            c_int64(_threads()),
-        )
+        matrix, places = _linear(self.linear), [c_void_p(each.data_ptr()) for each in (read, result)]
+        if self.code.product(byref(matrix), *places, c_int64(rows), c_int64(_threads())):
+            raise MemoryError("a product of decoding")
         return result
 
 
 def _fits(x: Float[Tensor, "*n D"]) -> bool:
-    """Whether these rows are few, and nobody wants their gradients."""
-    few = 0 < x.numel() <= MOST_ROWS * x.shape[-1]
-    return few and x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_grad_enabled()
+    """Whether these are some rows of an ordinary kind, of which nobody wants gradients."""
+    some = 0 < x.numel() <= MOST_ROWS * x.shape[-1]
+    return some and x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 def _threads() -> int:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from headway.decoding import compiler
-from headway.decoding.few_rows import MOST_ROWS, FewRows, FewRowsLinear, can_hasten, hasten
+from headway.decoding.compiled_steps import MOST_ROWS, CompiledLinear, CompiledStack, can_hasten, hasten
 from headway.decoding.layout import preparation
 from headway.model.architectures import CausalLM, Decoder, EncoderDecoder
 from headway.model.backends import RecordingBackend
@@ -87,7 +88,34 @@ def test_steps_of_every_shape_are_the_same(shape: Shape) -> None:
         assert_same_steps(model, other, 3, 2, [5, 2, 3])
 
 
-def test_only_few_rows_of_one_token_go_through_c(monkeypatch: pytest.MonkeyPatch) -> None:
+@named
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_many_rows_are_shared_out_among_threads(shape: Shape, threads: int) -> None:
+    before = torch.get_num_threads()
+    model = encoder_decoder(config_of(shape))
+    other = copy.deepcopy(model)
+    assert hasten(other)
+    torch.set_num_threads(threads)
+    try:
+        assert_same_steps(model, other, 13, 5, [5, 2, 3, 4, 1, 5, 5, 2, 3, 3, 1, 4, 5])
+        assert_same_steps(model, other, 103, 1, None)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_products_of_any_size_are_the_same() -> None:
+    for outputs, inputs in ((1, 1), (15, 8), (16, 9), (37, 24), (70, 131)):
+        linear = nn.Linear(inputs, outputs, bias=outputs > 1)
+        model = causal(config_of(KNOWN[0]))
+        model.output = linear
+        assert hasten(model)
+        for rows in (1, 2, 3, 4, 15, 16, 17, 23, 200):
+            x = torch.randn(rows, inputs)
+            with torch.inference_mode():
+                assert_near(linear(x), F.linear(x, linear.weight, linear.bias))
+
+
+def test_only_compiled_steps_of_one_token_go_through_c(monkeypatch: pytest.MonkeyPatch) -> None:
     model = causal(config_of(KNOWN[0]))
     assert hasten(model)
     passed = count_passes(monkeypatch)
@@ -145,7 +173,7 @@ def test_without_a_compiler_all_goes_on_without_it(
     model = encoder_decoder(config_of(KNOWN[0]))
     other = copy.deepcopy(model)
     preparation("float32", torch.device("cpu"))(other)
-    assert not isinstance(other.decoder.forward, FewRows)
+    assert not isinstance(other.decoder.forward, CompiledStack)
     matrix = other.decoder.layers[0].feed_forward.inner.weight
     assert not matrix.is_contiguous(), "its matrices are laid out instead"
     assert_same_steps(model, other, 1, 1, None)
@@ -156,8 +184,8 @@ def test_a_model_that_is_ready_takes_its_steps_in_c() -> None:
     model = encoder_decoder(config_of(KNOWN[0]))
     other = copy.deepcopy(model)
     preparation("float32", torch.device("cpu"))(other)
-    assert isinstance(other.decoder.forward, FewRows)
-    assert isinstance(other.output.forward, FewRowsLinear)
+    assert isinstance(other.decoder.forward, CompiledStack)
+    assert isinstance(other.output.forward, CompiledLinear)
     assert_same_steps(model, other, 1, 2, None)
 
 
@@ -175,17 +203,17 @@ def test_a_library_is_made_once_and_a_compiler_without_threads_will_do(
     [made] = new_library.rglob("*.so")
     before = made.stat().st_mtime_ns
     compiler.library.cache_clear()
-    assert compiler.library("few_rows") is not None
+    assert compiler.library("compiled_steps") is not None
     assert made.stat().st_mtime_ns == before
 
 
 def test_a_damaged_library_is_made_again(new_library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert compiler.library("few_rows") is not None
+    assert compiler.library("compiled_steps") is not None
     [made] = new_library.rglob("*.so")
     damaged = new_library / "other" / "compiled" / made.name
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"not a library")
     monkeypatch.setenv("HEADWAY_CACHE", str(new_library / "other"))
     compiler.library.cache_clear()
-    assert compiler.library("few_rows") is not None
+    assert compiler.library("compiled_steps") is not None
     assert damaged.stat().st_size > 100
