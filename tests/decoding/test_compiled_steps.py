@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from headway.batch import Tokens
 from headway.decoding import compiler
-from headway.decoding.compiled_steps import MOST_ROWS, CompiledLinear, CompiledStack, can_hasten, hasten
+from headway.decoding.compiled_steps import LONGEST, CompiledLinear, CompiledStack, can_hasten, hasten
 from headway.decoding.layout import preparation
-from headway.model.architectures import CausalLM, Decoder, EncoderDecoder
+from headway.model.architectures import CausalLM, Decoder, EncoderDecoder, MaskedLM
 from headway.model.backends import RecordingBackend
 from headway.model.cache import Cache
 from headway.model.stack import Stack
 
-from ..model.shapes import SHAPES, Shape, assert_near, causal, config_of, encoder_decoder, text
+from ..model.shapes import SHAPES, Shape, assert_near, causal, config_of, encoder_decoder, masked, text
 
 KNOWN = [shape for shape in SHAPES if shape.positions not in ("alibi", "relative")]
 named = pytest.mark.parametrize("shape", KNOWN, ids=lambda shape: "-".join(map(str, shape[:5])))
@@ -88,19 +90,58 @@ def test_steps_of_every_shape_are_the_same(shape: Shape) -> None:
         assert_same_steps(model, other, 3, 2, [5, 2, 3])
 
 
-@named
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_many_rows_are_shared_out_among_threads(shape: Shape, threads: int) -> None:
+@contextmanager
+def threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@named
+def test_many_rows_are_shared_out_among_threads(shape: Shape) -> None:
     model = encoder_decoder(config_of(shape))
     other = copy.deepcopy(model)
     assert hasten(other)
-    torch.set_num_threads(threads)
-    try:
-        assert_same_steps(model, other, 13, 5, [5, 2, 3, 4, 1, 5, 5, 2, 3, 3, 1, 4, 5])
-        assert_same_steps(model, other, 103, 1, None)
-    finally:
-        torch.set_num_threads(before)
+    for count in (1, 2, 3):
+        with threads(count):
+            assert_same_steps(model, other, 13, 5, [5, 2, 3, 4, 1, 5, 5, 2, 3, 3, 1, 4, 5])
+    assert_same_steps(model, other, 103, 1, None)
+
+
+@named
+@torch.inference_mode()
+def test_encoders_of_every_shape_are_the_same(shape: Shape) -> None:
+    for make in (encoder_decoder, masked):
+        model = make(config_of(shape))
+        other = copy.deepcopy(model)
+        assert hasten(other)
+        for lengths in ([9], [1], [9, 2, 5], [9, 9], [9 - row % 9 for row in range(40)]):
+            source = text(len(lengths), 9, lengths)
+            assert source.segments is not None
+            found = [encoded(each, source)[source.segments == 1] for each in (model, other)]
+            assert_near(found[1], found[0])
+
+
+def encoded(model: EncoderDecoder | MaskedLM, source: Tokens) -> Tensor:
+    return model.encode(source) if isinstance(model, EncoderDecoder) else model(source)
+
+
+@torch.inference_mode()
+def test_packed_or_padded_before_is_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = masked(config_of(KNOWN[0]))
+    assert hasten(model)
+    passed = count_passes(monkeypatch)
+    for segments in ([1, 1, 2, 2], [0, 1, 1, 1], [1, 0, 1, 0]):
+        model(replace(text(1, 4), segments=torch.tensor([segments])))
+    assert passed == [1, 1, 1]
+    model(replace(text(1, 4), segments=torch.tensor([[1, 1, 1, 0]])))
+    model(text(1, LONGEST))
+    assert passed == [1, 1, 1]
+    model(text(2, LONGEST + 1))
+    assert passed == [1, 1, 1, 2]
 
 
 def test_products_of_any_size_are_the_same() -> None:
@@ -115,17 +156,18 @@ def test_products_of_any_size_are_the_same() -> None:
                 assert_near(linear(x), F.linear(x, linear.weight, linear.bias))
 
 
-def test_only_compiled_steps_of_one_token_go_through_c(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prompts_and_steps_go_through_c_and_texts_read_whole_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     model = causal(config_of(KNOWN[0]))
     assert hasten(model)
     passed = count_passes(monkeypatch)
     numbers(model, 2, 1)
-    assert passed == [2], "the prompts alone"
-    numbers(model, MOST_ROWS + 1, 1)
-    assert passed[1:] == [MOST_ROWS + 1] * 4
+    assert passed == []
+    with torch.inference_mode():
+        model(text(3, 4))
+    assert passed == [3]
     model.decoder.backend = RecordingBackend()
     numbers(model, 2, 1)
-    assert passed[5:] == [2] * 4, "who records attention sees every step"
+    assert passed == [3, 2, 2, 2, 2], "who records attention sees every step"
 
 
 def test_who_wants_gradients_gets_them() -> None:

@@ -1,7 +1,7 @@
-/* One token more for each row: what a stack of decoder layers computes.
+/* What a stack of layers computes: of an encoder's rows, or of the newest tokens of a decoder's, most often one each.
 
-   In such a step most of the time goes into calls and, with a few rows, into reading matrices from memory. Here
-   layers follow each other without a call. A few rows are computed by all threads together, of which each reads
+   In a decoder's steps most of the time goes into calls and, with a few rows, into reading matrices from memory.
+   Here layers follow each other without a call. A few rows are computed by all threads together, of which each reads
    its share of a matrix once for all rows; of many rows each thread has its own and waits for nobody.
    headway/decoding/compiled_steps.py says the same structures in Python. */
 
@@ -43,13 +43,14 @@ typedef struct {
 /* Keys or values of a cache; the numbers are distances in memory, those of one head lie together. */
 typedef struct { float *start; int64_t row, head, position; } Store;
 typedef struct {
-    Store keys, values, memory_keys, memory_values;
-    const float *cos, *sin; /* of each row; NULL where nothing is turned */
-    int64_t window;         /* how far back a token sees; negative: however far */
+    Store keys, values, memory_keys, memory_values; /* where nothing is kept of a row, keys and values are NULL */
+    const float *cos, *sin;                         /* of each token; NULL where nothing is turned */
+    int64_t window;                                 /* how far a token sees; negative: however far */
 } Seen;
 typedef struct {
-    int64_t rows, threads, copies, memory_length;
-    const int64_t *lengths;        /* of each row, without the new token */
+    int64_t rows, length, threads, copies, memory_length;
+    const int64_t *before;         /* tokens of each row that are kept; NULL where nothing is, and all see all */
+    const int64_t *real;           /* tokens of each row that are no padding; NULL where all are real, or kept */
     const int64_t *memory_lengths; /* of each row of the memory; NULL where all are memory_length */
 } Rows;
 
@@ -61,13 +62,16 @@ typedef struct { atomic_int arrived, turn; } Meeting;
    only after they have met twice. */
 typedef struct { float *x, *normed, *scores, *panel, *query, *key, *value, *heads, *inner, *gate, *found; } Buffers;
 
-/* One thread's part of the work: the rows from `first` on, which it shares with `of` workers. */
-typedef struct { int64_t id, of, first, rows; Meeting *meeting; Buffers in; } Worker;
+/* One thread's part of the work: the tokens of some rows from `first` on, which it shares with `of` workers. */
+typedef struct { int64_t id, of, first, tokens; Meeting *meeting; Buffers in; } Worker;
+
+INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* y = x Wᵀ + b for this worker's share of the outputs. */
 static void multiply(const Linear *m, const float *x, float *y, const Worker *worker) {
     int64_t first = m->outputs * worker->id / worker->of, last = m->outputs * (worker->id + 1) / worker->of;
-    multiply_outputs(m, x, y, worker->rows, first, last, worker->in.panel);
+    multiply_outputs(m, x, y, worker->tokens, first, last, worker->in.panel);
 }
 
 static void normalize(const Norm *norm, int64_t centred, float epsilon, const float *x, float *y, int64_t size) {
@@ -93,24 +97,24 @@ static void normalize_rows(const Stack *s, const Norm *norm, const float *x, flo
 /* What a sub-layer reads: norm(x) where the norm comes first. */
 static const float *enter(const Stack *s, const Norm *norm, const Worker *worker) {
     if (!s->norm_first || !norm->weight) return worker->in.x;
-    normalize_rows(s, norm, worker->in.x, worker->in.normed, worker->rows);
+    normalize_rows(s, norm, worker->in.x, worker->in.normed, worker->tokens);
     return worker->in.normed;
 }
 
 /* Adds what a sub-layer found; the norm follows where it does not come first. */
 static void leave(const Stack *s, const Norm *norm, const Worker *worker) {
     float *x = worker->in.x;
-    for (int64_t i = 0; i < worker->rows * s->d_model; i++) x[i] += worker->in.found[i];
-    if (!s->norm_first) normalize_rows(s, norm, x, x, worker->rows);
+    for (int64_t i = 0; i < worker->tokens * s->d_model; i++) x[i] += worker->in.found[i];
+    if (!s->norm_first) normalize_rows(s, norm, x, x, worker->tokens);
 }
 
 /* Norm of a head and turn by its position: pairs are (i, i + size / 2). */
-static void prepare(const Stack *s, const Norm *norm, const Seen *seen, int64_t row, float *head) {
+static void prepare(const Stack *s, const Norm *norm, const Seen *seen, int64_t token, float *head) {
     int64_t half = s->d_key / 2;
     if (norm->weight) normalize(norm, 0, s->epsilon, head, head, s->d_key);
     if (!seen->cos) return;
     for (int64_t i = 0; i < half; i++) {
-        float a = head[i], b = head[half + i], cos = seen->cos[row * half + i], sin = seen->sin[row * half + i];
+        float a = head[i], b = head[half + i], cos = seen->cos[token * half + i], sin = seen->sin[token * half + i];
         head[i] = a * cos - b * sin;
         head[half + i] = b * cos + a * sin;
     }
@@ -185,21 +189,35 @@ static void look_at_self(
     multiply(&layer->own.key, x, b->key, worker);
     multiply(&layer->own.value, x, b->value, worker);
     meet(worker);
-    int64_t group = s->heads / s->kv_heads;
-    for (int64_t item = worker->id; item < worker->rows * s->kv_heads; item += worker->of) {
-        int64_t row = worker->first + item / s->kv_heads, end = rows->lengths[row];
-        const Store *k = &seen->keys, *v = &seen->values;
-        float *keys = k->start + row * k->row + item % s->kv_heads * k->head;
-        float *values = v->start + row * v->row + item % s->kv_heads * v->head;
+    int64_t group = s->heads / s->kv_heads, length = rows->length, top = 0;
+    Store k = {b->key, length * s->kv_heads * s->d_key, s->d_key, s->kv_heads * s->d_key};
+    Store v = {b->value, length * s->kv_heads * s->d_value, s->d_value, s->kv_heads * s->d_value};
+    if (rows->before) k = seen->keys, v = seen->values, top = worker->first;
+    for (int64_t item = worker->id; item < worker->tokens * s->kv_heads; item += worker->of) {
+        int64_t token = item / s->kv_heads, head = item % s->kv_heads, row = worker->first + token / length;
         float *key = b->key + item * s->d_key;
-        prepare(s, &layer->own.key_norm, seen, row, key);
-        memcpy(keys + end * k->position, key, sizeof(float) * s->d_key);
-        memcpy(values + end * v->position, b->value + item * s->d_value, sizeof(float) * s->d_value);
-        int64_t first = seen->window < 0 || end < seen->window ? 0 : end - seen->window;
+        prepare(s, &layer->own.key_norm, seen, worker->first * length + token, key);
+        if (!rows->before) continue;
+        int64_t place = rows->before[row] + token % length;
+        float *kept_key = k.start + row * k.row + head * k.head + place * k.position;
+        float *kept_value = v.start + row * v.row + head * v.head + place * v.position;
+        memcpy(kept_key, key, sizeof(float) * s->d_key);
+        memcpy(kept_value, b->value + item * s->d_value, sizeof(float) * s->d_value);
+    }
+    if (length > 1) meet(worker);
+    for (int64_t item = worker->id; item < worker->tokens * s->kv_heads; item += worker->of) {
+        int64_t token = item / s->kv_heads, kv_head = item % s->kv_heads, row = token / length;
+        int64_t place = token % length + (rows->before ? rows->before[worker->first + row] : 0);
+        int64_t last = rows->before ? place + 1 : rows->real ? rows->real[worker->first + row] : length;
+        int64_t window = seen->window < 0 ? last + place : seen->window;
+        last = smaller(last, place + window + 1);
+        int64_t first = smaller(larger(0, place - window), last - 1); /* padding too sees something */
+        float *keys = k.start + (top + row) * k.row + kv_head * k.head;
+        float *values = v.start + (top + row) * v.row + kv_head * v.head;
         for (int64_t head = item * group; head < (item + 1) * group; head++) {
             float *query = b->query + head * s->d_key, *out = b->heads + head * s->d_value;
-            prepare(s, &layer->own.query_norm, seen, row, query);
-            attend(s, query, keys, k->position, values, v->position, first, end + 1, b->scores, out);
+            prepare(s, &layer->own.query_norm, seen, worker->first * length + token, query);
+            attend(s, query, keys, k.position, values, v.position, first, last, b->scores, out);
         }
     }
     meet(worker);
@@ -216,8 +234,8 @@ static void look_at_memory(
     const float *x = enter(s, &layer->memory_norm, worker);
     multiply(&layer->memory.query, x, b->query, worker);
     meet(worker);
-    for (int64_t item = worker->id; item < worker->rows * s->heads; item += worker->of) {
-        int64_t source = (worker->first + item / s->heads) / rows->copies;
+    for (int64_t item = worker->id; item < worker->tokens * s->heads; item += worker->of) {
+        int64_t source = (worker->first + item / s->heads / rows->length) / rows->copies;
         int64_t head = item % s->heads * s->kv_heads / s->heads;
         const Store *k = &seen->memory_keys, *v = &seen->memory_values;
         float *query = b->query + item * s->d_key;
@@ -241,7 +259,7 @@ static void feed_forward(const Stack *s, const Layer *layer, const Worker *worke
     multiply(&layer->inner, x, b->inner, worker);
     if (layer->gate.weight) multiply(&layer->gate, x, b->gate, worker);
     int64_t first = s->d_ff * worker->id / worker->of, size = s->d_ff * (worker->id + 1) / worker->of - first;
-    for (int64_t r = 0; r < worker->rows; r++) {
+    for (int64_t r = 0; r < worker->tokens; r++) {
         float *inner = b->inner + r * s->d_ff + first, *gate = b->gate + r * s->d_ff + first;
         activate(s->activation, layer->gate.weight ? gate : inner, size);
         if (layer->gate.weight)
@@ -253,18 +271,18 @@ static void feed_forward(const Stack *s, const Layer *layer, const Worker *worke
     leave(s, &layer->forward_norm, worker);
 }
 
-/* The worker's rows through all layers: x [rows, d_model] of all rows becomes the stack's output. */
-static void pass(const Stack *s, const Seen *seen, const Rows *rows, float *x, const Worker *worker) {
-    float *mine = x + worker->first * s->d_model;
-    memcpy(worker->in.x, mine, sizeof(float) * worker->rows * s->d_model);
+/* The worker's rows through all layers: x [rows, length, d_model] of all rows becomes the stack's output. */
+static void work_through(const Stack *s, const Seen *seen, const Rows *rows, float *x, const Worker *worker) {
+    float *mine = x + worker->first * rows->length * s->d_model;
+    memcpy(worker->in.x, mine, sizeof(float) * worker->tokens * s->d_model);
     for (int64_t i = 0; i < s->num_layers; i++) {
         look_at_self(s, &s->layers[i], &seen[i], rows, worker);
         if (seen[i].memory_keys.start) look_at_memory(s, &s->layers[i], &seen[i], rows, worker);
         feed_forward(s, &s->layers[i], worker);
     }
     if (worker->id > 0) return;
-    if (s->last.weight) normalize_rows(s, &s->last, worker->in.x, mine, worker->rows);
-    else memcpy(mine, worker->in.x, sizeof(float) * worker->rows * s->d_model);
+    if (s->last.weight) normalize_rows(s, &s->last, worker->in.x, mine, worker->tokens);
+    else memcpy(mine, worker->in.x, sizeof(float) * worker->tokens * s->d_model);
 }
 
 /* Room for so many numbers. */
@@ -283,18 +301,18 @@ static Worker this_thread(Meeting *meeting) {
     return worker;
 }
 
-INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/* Appends one token to each row: x [rows, d_model] becomes the stack's output, and the cache has keys and
-   values of the new tokens. Returns 0, or 1 if there is no memory. */
-int step(const Stack *s, const Seen *seen, const Rows *rows, float *x) {
-    int64_t all = rows->rows, are_many = all >= OWN * rows->threads, longest = rows->memory_length;
-    for (int64_t r = 0; r < all; r++) longest = larger(longest, rows->lengths[r] + 1);
-    int64_t block = are_many ? smaller(BLOCK, (all - 1) / rows->threads + 1) : all;
-    int64_t width = block * s->d_model, heads = s->heads * larger(s->d_key, s->d_value);
+/* x [rows, length, d_model] becomes the stack's output, and what is kept of rows has keys and values of the new
+   tokens. Returns 0, or 1 if there is no memory. */
+int go(const Stack *s, const Seen *seen, const Rows *rows, float *x) {
+    int64_t all = rows->rows, are_many = all >= OWN * rows->threads, longest = larger(rows->memory_length, rows->length);
+    for (int64_t r = 0; rows->before && r < all; r++) longest = larger(longest, rows->before[r] + rows->length);
+    int64_t block = larger(1, BLOCK / rows->length), tokens;
+    if (are_many) block = smaller(block, (all - 1) / rows->threads + 1);
+    block = smaller(block, all);
+    tokens = block * rows->length;
+    int64_t width = tokens * s->d_model, heads = s->heads * larger(s->d_key, s->d_value);
     int64_t panel = PANEL * larger(larger(s->d_model, s->d_ff), heads);
-    int64_t own = 2 * width + panel + longest, common = width + block * (4 * heads + 2 * s->d_ff);
+    int64_t own = 2 * width + panel + longest, common = width + tokens * (4 * heads + 2 * s->d_ff);
     float *memory = malloc(sizeof(float) * (own + common) * rows->threads);
     if (!memory) return 1;
     Meeting meeting = {0};
@@ -308,9 +326,9 @@ int step(const Stack *s, const Seen *seen, const Rows *rows, float *x) {
         b->normed = take(&mine, width);
         b->panel = take(&mine, panel);
         b->scores = take(&mine, longest);
-        for (int i = 0; i < 4; i++) *of_heads[i] = take(&ours, block * heads);
-        b->inner = take(&ours, block * s->d_ff);
-        b->gate = take(&ours, block * s->d_ff);
+        for (int i = 0; i < 4; i++) *of_heads[i] = take(&ours, tokens * heads);
+        b->inner = take(&ours, tokens * s->d_ff);
+        b->gate = take(&ours, tokens * s->d_ff);
         b->found = take(&ours, width);
         int64_t last = all;
         if (are_many) {
@@ -320,8 +338,8 @@ int step(const Stack *s, const Seen *seen, const Rows *rows, float *x) {
             worker.of = 1;
         }
         for (; worker.first < last; worker.first += block) {
-            worker.rows = smaller(block, last - worker.first);
-            pass(s, seen, rows, x, &worker);
+            worker.tokens = smaller(block, last - worker.first) * rows->length;
+            work_through(s, seen, rows, x, &worker);
         }
     }
     free(memory);
@@ -336,7 +354,7 @@ int product(const Linear *matrix, const float *x, float *y, int64_t rows, int64_
 #pragma omp parallel num_threads(threads)
     {
         Worker worker = this_thread(NULL);
-        worker.rows = rows;
+        worker.tokens = rows;
         worker.in.panel = memory + size * worker.id;
         multiply(matrix, x, y, &worker);
     }

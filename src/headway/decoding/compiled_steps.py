@@ -1,21 +1,21 @@
-"""A decoder's steps in one call of C each, where the machine has a compiler.
+"""An encoder's pass and a decoder's steps in one call of C each, where the machine has a compiler.
 
-Axes: R rows, D d_model. `compiled_steps.c` says the same structures in C.
+Axes: R rows, T new tokens, D d_model. `compiled_steps.c` says the same structures in C.
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ctypes import CDLL, POINTER, Structure, byref, c_float, c_int64, c_void_p
 from functools import cached_property
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from headway.decoding.compiler import library
-from headway.model.architectures import Decoder
+from headway.model.architectures import EncoderDecoder, Transformer
 from headway.model.attention import Attention, KeyValues
 from headway.model.backends import sdpa
 from headway.model.cache import Cache
@@ -25,8 +25,8 @@ from headway.model.mask import AttentionMask
 from headway.model.positions import Positions
 from headway.model.stack import Stack
 
-MOST_ROWS = 1024
-"""More of them are not worth the room that their outputs take."""
+LONGEST = 256
+"""Tokens of a row: the C code compares each with each, which PyTorch does faster where they are many."""
 MOST_THREADS = 4
 """Between sub-layers threads wait for each other, which costs more than many of them bring."""
 ACTIVATIONS: Sequence[Callable[[Tensor], Tensor]] = (F.relu, F.gelu, gelu_tanh, F.silu)
@@ -78,24 +78,34 @@ class CSeen(Structure):
 
 class CRows(Structure):
     _fields_ = [
-        *((name, c_int64) for name in ("rows", "threads", "copies", "memory_length")),
-        *((name, c_void_p) for name in ("lengths", "memory_lengths")),
+        *((name, c_int64) for name in ("rows", "length", "threads", "copies", "memory_length")),
+        *((name, c_void_p) for name in ("before", "real", "memory_lengths")),
     ]
 
 
 def hasten(model: nn.Module) -> bool:
-    """Let a decoder on the CPU take its steps in C; whether that can be done here.
+    """Let a model on the CPU encode and take its steps in C; whether that can be done here.
 
     All else is computed as before. Parameters are shared; those that replace others later are not seen.
     """
-    if not isinstance(model, Decoder) or not can_hasten(model.decoder):
-        return False
-    code = library("compiled_steps")
+    stacks = [each for each in model.modules() if isinstance(each, Stack)]
+    code = library("compiled_steps") if stacks and all(map(can_hasten, stacks)) else None
     if code is None:
         return False
-    model.decoder.forward = CompiledStack(model.decoder, code)  # type: ignore[method-assign]
-    model.output.forward = CompiledLinear(model.output, code)  # type: ignore[method-assign, assignment]
+    for stack in stacks:
+        stack.forward = CompiledStack(stack, code)  # type: ignore[method-assign]
+    for linear in _linears_between(model):
+        linear.forward = CompiledLinear(linear, code)  # type: ignore[method-assign, assignment]
     return True
+
+
+def _linears_between(model: nn.Module) -> Iterator[nn.Linear]:
+    """What lies behind or between stacks: to the vocabulary, and to what a decoder sees of a source."""
+    if isinstance(model, Transformer):
+        yield model.output
+    if isinstance(model, EncoderDecoder):
+        for layer in model.decoder.layers:
+            yield from (layer.memory_attention.key, layer.memory_attention.value)
 
 
 def can_hasten(stack: Stack) -> bool:
@@ -135,33 +145,44 @@ class CompiledStack:
         memory_mask: AttentionMask | None = None,
         cache: Cache | None = None,
     ) -> Float[Tensor, "R T D"]:
-        rows, length, _ = x.shape
-        if cache is None or length > 1 or not _fits(x) or self.stack.backend is not sdpa:
+        if not self._is_known(x, mask, cache):
             return Stack.forward(self.stack, x, positions, mask, memory, memory_mask, cache)
-        windows = self.stack.windows
+        rows, length, _ = x.shape
+        windows, own = self.stack.windows, cache.own if cache else [None] * len(self.stack.windows)
         turns = {window: self._turns(window, positions, rows) for window in set(windows)}
         seen = (CSeen * len(windows))(
             *(
-                _seen(cache.own[i], memory[i] if memory else None, turns[window], window)
+                _seen(own[i], memory[i] if memory else None, turns[window], window)
                 for i, window in enumerate(windows)
             )
         )
-        counts = None if cache.memory_segments is None else cache.memory_segments.count_nonzero(dim=1)
+        real = _real(None if cache else mask.key_segments)
+        of_memory = _real(cache.memory_segments if cache else None)
         sizes = CRows(
             rows=rows,
+            length=length,
             threads=_threads(),
-            copies=cache.copies,
+            copies=cache.copies if cache else 1,
             memory_length=memory[0].k.shape[2] if memory else 0,
-            lengths=cache.lengths.data_ptr(),
-            memory_lengths=None if counts is None else counts.data_ptr(),
+            before=cache.lengths.data_ptr() if cache else None,
+            real=None if real is None else real.data_ptr(),
+            memory_lengths=None if of_memory is None else of_memory.data_ptr(),
         )
         result = x.clone(memory_format=torch.contiguous_format)
-        if self.code.step(byref(self.told()), seen, byref(sizes), c_void_p(result.data_ptr())):
-            raise MemoryError("a step of decoding")
+        if self.code.go(byref(self.told()), seen, byref(sizes), c_void_p(result.data_ptr())):
+            raise MemoryError("a pass of decoding")
         return result
 
+    def _is_known(self, x: Float[Tensor, "R T D"], mask: AttentionMask, cache: Cache | None) -> bool:
+        """Whether the C code sees what is to be seen: one text a row, all of it or what stands before."""
+        if not _fits(x) or x.shape[1] > LONGEST or self.stack.backend is not sdpa:
+            return False
+        if cache is not None:
+            return True
+        return not mask.causal and _is_one_text(mask.key_segments)
+
     def _turns(self, window: int | None, positions: Positions, rows: int) -> tuple[Tensor, Tensor] | None:
-        """Cosine and sine by which each row's newest token is turned."""
+        """Cosine and sine by which each token is turned."""
         rotation = self.stack.rotation(window, positions)
         if rotation is None:
             return None
@@ -190,9 +211,22 @@ class CompiledLinear:
 
 
 def _fits(x: Float[Tensor, "*n D"]) -> bool:
-    """Whether these are some rows of an ordinary kind, of which nobody wants gradients."""
-    some = 0 < x.numel() <= MOST_ROWS * x.shape[-1]
-    return some and x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_grad_enabled()
+    """Whether the numbers are of an ordinary kind, and nobody wants gradients of them."""
+    return (
+        x.numel() > 0 and x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_grad_enabled()
+    )
+
+
+def _is_one_text(segments: Int[Tensor, "R S"] | None) -> bool:
+    """Whether each row holds one text, and then padding."""
+    if segments is None:
+        return True
+    return int(segments.amax()) <= 1 and bool((segments[:, 1:] <= segments[:, :-1]).all())
+
+
+def _real(segments: Int[Tensor, "R S"] | None) -> Int[Tensor, "R"] | None:
+    """How many tokens of each row are no padding, which stands behind them."""
+    return None if segments is None else segments.count_nonzero(dim=1)
 
 
 def _threads() -> int:
@@ -253,16 +287,18 @@ def _place(parameter: Tensor | None) -> int | None:
 
 
 def _seen(
-    own: KeyValues, memory: KeyValues | None, turns: tuple[Tensor, Tensor] | None, window: int | None
+    own: KeyValues | None, memory: KeyValues | None, turns: tuple[Tensor, Tensor] | None, window: int | None
 ) -> CSeen:
     return CSeen(
-        _store(own.k),
-        _store(own.v),
-        CStore() if memory is None else _store(memory.k),
-        CStore() if memory is None else _store(memory.v),
+        *_stores(own),
+        *_stores(memory),
         *((None, None) if turns is None else (each.data_ptr() for each in turns)),
         -1 if window is None else window,
     )
+
+
+def _stores(held: KeyValues | None) -> tuple[CStore, CStore]:
+    return (CStore(), CStore()) if held is None else (_store(held.k), _store(held.v))
 
 
 def _store(held: Float[Tensor, "B K S E"]) -> CStore:

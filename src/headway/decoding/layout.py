@@ -26,8 +26,8 @@ def preparation(precision: str, device: torch.device) -> Callable[[nn.Module], N
     def prepare(model: nn.Module) -> None:
         if rough:
             quantize(model)
-        else:
-            lay_out_for_few_rows(getattr(model, "encoder", nn.Identity()) if hasten(model) else model)
+        elif not hasten(model):
+            lay_out_for_few_rows(model)
         straighten(model)
 
     return prepare

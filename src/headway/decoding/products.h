@@ -8,7 +8,13 @@
 
 enum { LANES = 8, OUTPUTS = 4, ROWS = 3 };
 /* Outputs of a panel, rows that meet it together, and from how many rows on it is worth its making. */
-enum { PANEL = 2 * LANES, TOGETHER = 6, SEVERAL = 16 };
+#ifdef __AVX512F__
+enum { WIDE = 16, TOGETHER = 12 };
+#else
+enum { WIDE = LANES, TOGETHER = 6 };
+#endif
+enum { PANEL = 2 * LANES, SIDES = PANEL / WIDE, SEVERAL = 24 };
+typedef float Wide __attribute__((vector_size(4 * WIDE), aligned(4), may_alias));
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef float Sums __attribute__((vector_size(4 * OUTPUTS)));
 
@@ -119,18 +125,13 @@ INLINE void turn(const float *from, int64_t apart, float *to, int64_t places) {
 
 /* Some rows with a panel, which lies input by input. */
 INLINE void meet_panel(const float *panel, const float *x, float *y, int64_t inputs, int64_t outputs) {
-    Lanes sums[TOGETHER][2] = {0};
-    for (int64_t i = 0; i < inputs; i++) {
-        Lanes left = *(const Lanes *)(panel + i * PANEL), right = *(const Lanes *)(panel + i * PANEL + LANES);
-        for (int r = 0; r < TOGETHER; r++) {
-            sums[r][0] += left * x[r * inputs + i];
-            sums[r][1] += right * x[r * inputs + i];
-        }
-    }
-    for (int r = 0; r < TOGETHER; r++) {
-        *(Lanes *)(y + r * outputs) = sums[r][0];
-        *(Lanes *)(y + r * outputs + LANES) = sums[r][1];
-    }
+    Wide sums[TOGETHER][SIDES] = {0};
+    for (int64_t i = 0; i < inputs; i++)
+        for (int r = 0; r < TOGETHER; r++)
+            for (int side = 0; side < SIDES; side++)
+                sums[r][side] += *(const Wide *)(panel + i * PANEL + side * WIDE) * x[r * inputs + i];
+    for (int r = 0; r < TOGETHER; r++)
+        for (int side = 0; side < SIDES; side++) *(Wide *)(y + r * outputs + side * WIDE) = sums[r][side];
 }
 
 /* The same as `multiply_few`, panel by panel; returns the first output that none holds. `panel` is room for one. */
