@@ -13,7 +13,7 @@ from torch import Tensor
 from headway.model.attention import KeyValues
 from headway.model.backends import Attend
 
-BLOCK = 64
+BLOCK = 16
 """Positions by which room grows at least; it doubles beyond that, so that copies stay rare."""
 
 
