@@ -3,9 +3,9 @@
 An encoder-decoder is trained for 1,000 steps as `headway train` does it here (formulation of attention and
 precision chosen for the machine, loss in chunks, four places of dropout a random number, optimizer in one
 piece), and plainly (float32, `scaled_dot_product_attention`, all logits at once, PyTorch's dropout, an
-optimizer that goes parameter by parameter), with the same batches and N seeds each (`--rounds N`). FOLDER holds
-`*.train.tsv`; without it verses of the extra `demo` are read. Figures go to benchmarks/results/loss-curves.json
-and .md, and into docs/speed.md.
+optimizer that goes parameter by parameter): the same batches, several seeds each (`--rounds N`). FOLDER holds
+`*.train.tsv`; without it verses of the extra `demo` are read. Figures go to
+benchmarks/results/loss-curves.json and .md, and into docs/speed.md.
 """
 
 import statistics
@@ -101,8 +101,8 @@ def lines_of(found: dict[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        f"Training loss in nats a token, smoothed by 0.1: mean over {found['seeds']} seeds, with the lowest and the "
-        f"highest; the same batches of {TOKENS:,} tokens. {shape}. {where(found['machine'])}",
+        f"Training loss in nats a token, smoothed by 0.1: mean over {found['seeds']} seeds, with the lowest "
+        f"and the highest; the same batches of {TOKENS:,} tokens. {shape}. {where(found['machine'])}",
     ]
 
 
