@@ -211,7 +211,7 @@ static void look_at_self(
         int64_t last = rows->before ? place + 1 : rows->real ? rows->real[worker->first + row] : length;
         int64_t window = seen->window < 0 ? last + place : seen->window;
         last = smaller(last, place + window + 1);
-        int64_t first = smaller(larger(0, place - window), last - 1); /* padding too sees something */
+        int64_t first = larger(0, smaller(place - window, last - 1)); /* padding too sees something */
         float *keys = k.start + (top + row) * k.row + kv_head * k.head;
         float *values = v.start + (top + row) * v.row + kv_head * v.head;
         for (int64_t head = item * group; head < (item + 1) * group; head++) {
