@@ -33,7 +33,7 @@ SEEDS, STEPS, QUICK_STEPS = 3, 1000, 20
 SPANS = 10
 """Of which the mean loss is compared."""
 SHAPE: dict[str, Any] = {"d_model": 64, "d_ff": 256, "encoder_layers": 2, "decoder_layers": 2, "dropout": 0.1}
-TOKENS = 1024
+TOKENS = 512
 OPTIMIZER = OptimizerConfig(kind="adam", rate=1e-3)
 
 

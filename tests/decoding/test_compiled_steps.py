@@ -170,6 +170,18 @@ def test_prompts_and_steps_go_through_c_and_texts_read_whole_do_not(monkeypatch:
     assert passed == [3, 2, 2, 2, 2], "who records attention sees every step"
 
 
+def test_who_watches_a_layer_sees_it() -> None:
+    model = masked(config_of(KNOWN[0]))
+    assert hasten(model)
+    seen: list[Tensor] = []
+    handle = model.encoder.layers[0].register_forward_hook(lambda *found: seen.append(found[-1]))
+    with torch.inference_mode():
+        model(text(1, 4))
+        handle.remove()
+        model(text(1, 4))
+    assert len(seen) == 1
+
+
 def test_who_wants_gradients_gets_them() -> None:
     model = causal(config_of(KNOWN[0]))
     assert hasten(model)

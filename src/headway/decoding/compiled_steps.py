@@ -177,6 +177,8 @@ class CompiledStack:
         """Whether the C code sees what is to be seen: one text a row, all of it or what stands before."""
         if not _fits(x) or x.shape[1] > LONGEST or self.stack.backend is not sdpa:
             return False
+        if any(layer._forward_hooks for layer in self.stack.layers):  # who watches layers is to see them
+            return False
         if cache is not None:
             return True
         return not mask.causal and _is_one_text(mask.key_segments)
