@@ -4,8 +4,8 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -99,6 +99,17 @@ def measured_once(name: str, measure: Callable[[], float]) -> float:
     except OSError:
         pass  # a read-only home: it is measured again next time
     return speedup
+
+
+@contextmanager
+def limited_threads(count: int) -> Iterator[None]:
+    """Compute with so many of them for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def best_seconds(work: Callable[[], object], times: int = 8) -> float:

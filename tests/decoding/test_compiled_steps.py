@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from headway.model.architectures import CausalLM, Decoder, EncoderDecoder, Maske
 from headway.model.backends import RecordingBackend
 from headway.model.cache import Cache
 from headway.model.stack import Stack
+from headway.runtime import limited_threads
 
 from ..model.shapes import SHAPES, Shape, assert_near, causal, config_of, encoder_decoder, masked, text
 
@@ -90,23 +90,13 @@ def test_steps_of_every_shape_are_the_same(shape: Shape) -> None:
         assert_same_steps(model, other, 3, 2, [5, 2, 3])
 
 
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 @named
 def test_many_rows_are_shared_out_among_threads(shape: Shape) -> None:
     model = encoder_decoder(config_of(shape))
     other = copy.deepcopy(model)
     assert hasten(other)
     for count in (1, 2, 3):
-        with threads(count):
+        with limited_threads(count):
             assert_same_steps(model, other, 13, 5, [5, 2, 3, 4, 1, 5, 5, 2, 3, 3, 1, 4, 5])
     assert_same_steps(model, other, 103, 1, None)
 

@@ -8,7 +8,7 @@ import torch
 from headway.model.presets import preset_config
 from headway.planning import machine
 from headway.planning.machine import Work, measured, this_machine
-from headway.runtime import RuntimeConfig
+from headway.runtime import RuntimeConfig, limited_threads
 from headway.training.settings import OptimizerConfig
 
 RUNTIME = RuntimeConfig(precision="float32", attention="matmul", device="cpu")
@@ -44,8 +44,8 @@ def test_a_step_is_measured_once_and_kept(cache: Path, name: str, labelled: floa
 def test_each_number_of_threads_is_measured_by_itself(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "BUSY", 1e9)
     before = torch.get_num_threads()
-    for threads in (1, 2):
-        measured(work("pairs"), replace(RUNTIME, threads=threads))
+    for count in (1, 2):
+        measured(work("pairs"), replace(RUNTIME, threads=count))
     [file] = cache.glob("*.json")
     assert len(json.loads(file.read_text("utf-8"))) == 2
     assert torch.get_num_threads() == before
@@ -62,15 +62,11 @@ def test_measuring_leaves_random_numbers_alone(cache: Path) -> None:
 def test_what_is_measured_beside_others_work_is_not_kept(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads = torch.get_num_threads()
     monkeypatch.setattr(machine, "SHORTEST", 0.0)
     monkeypatch.setattr(machine, "BUSY", 0.0)
-    torch.set_num_threads(2)
-    try:
+    with limited_threads(2):
         assert measured(work("pairs"), RUNTIME) > 0
         assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(threads)
     assert not list(cache.glob("*.json"))
 
 

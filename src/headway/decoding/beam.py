@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headway.decoding.hypothesis import Found, found, penalty
+from headway.decoding.logits import forbid
 from headway.decoding.sample import Room
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import Steps
@@ -127,25 +128,20 @@ def candidates_of(
 ) -> list[list[Candidate]]:
     """For each of some searches with as many beams its 2 K likeliest, best first, from its rows' next tokens.
 
-    At most K of them end, one a beam, so that enough others stay to fill the beams. Of a row no more than 2 K
-    count, beside those that are forbidden: so the vocabulary is looked at once, and nothing of it is copied.
+    At most K of them end, one a beam, so that enough others stay to fill the beams.
     """
-    beams, device = searches[0].config.beams, log_probs.device
-    forbidden = torch.tensor([*special.never_chosen, special.end], device=device)
-    best = log_probs.topk(min(2 * beams + len(forbidden), log_probs.shape[1]), dim=1)
-    early = torch.tensor([each.length < each.shortest for each in searches for _ in range(beams)])
-    never = torch.isin(best.indices, forbidden[:-1])
-    never |= (best.indices == special.end) & early.to(device)[:, None]
+    beams, vocabulary, device = searches[0].config.beams, log_probs.shape[1], log_probs.device
+    early = [each.length < each.shortest for each in searches for _ in range(beams)]
     ranks = log_probs.new_tensor([rank for each in searches for rank in each.ranks])
-    allowed = (best.values + ranks[:, None]).masked_fill(never, -torch.inf)
-    chosen = allowed.view(len(searches), -1).topk(2 * beams, dim=1)
-    tokens, values = (
-        each.view(len(searches), -1).gather(1, chosen.indices) for each in (best.indices, best.values)
-    )
-    rows = chosen.indices // best.indices.shape[1]
-    columns = (chosen.values.tolist(), rows.tolist(), tokens.tolist(), values.tolist())
+    allowed = forbid(log_probs, special, torch.tensor(early, device=device)).add_(ranks[:, None])
+    best = allowed.view(len(searches), -1).topk(2 * beams, dim=1)
+    newest = log_probs.reshape(len(searches), -1).gather(1, best.indices)
+    columns = (best.values.tolist(), best.indices.tolist(), newest.tolist())
     return [
-        [Candidate(*candidate) for candidate in zip(*each, strict=True)]
+        [
+            Candidate(rank, place // vocabulary, place % vocabulary, log_prob)
+            for rank, place, log_prob in zip(*each, strict=True)
+        ]
         for each in zip(*columns, strict=True)
     ]
 

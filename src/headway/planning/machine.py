@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from headway.config import table_of
 from headway.data.keyed_random import Draw, keyed_bits
 from headway.model.architectures import build
 from headway.model.config import TransformerConfig
-from headway.runtime import RuntimeConfig, choose_device, choose_precision, measured_once
+from headway.runtime import RuntimeConfig, choose_device, choose_precision, limited_threads, measured_once
 from headway.training.kernel import choose_kernel, use_kernel
 from headway.training.optimizer import build_optimizer
 from headway.training.settings import OptimizerConfig
@@ -65,31 +65,16 @@ def measured(work: Work, runtime: RuntimeConfig) -> float:
 
     Where other programs use the processor, it is what the step would take without them, and is not kept.
     """
-    with _threads(runtime.threads or torch.get_num_threads()):
-        return _measured(work, runtime)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Compute with so many of them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _measured(work: Work, runtime: RuntimeConfig) -> float:
     device = choose_device(runtime.device)
     said = {"model": table_of(work.model), "optimizer": table_of(work.optimizer), "device": str(device)}
     how = [work.rows, work.width, work.source_width, work.labelled, runtime.precision, runtime.attention]
     text = json.dumps([said, *how])
     name = "steps/" + hashlib.sha256(text.encode()).hexdigest()[:16]
-    try:
-        return HOUR / measured_once(name, lambda: HOUR / _seconds(work, runtime, device))
-    except _BusyError:
-        return _seconds_alone(work, runtime, device)
+    with limited_threads(runtime.threads or torch.get_num_threads()):
+        try:
+            return HOUR / measured_once(name, lambda: HOUR / _seconds(work, runtime, device))
+        except _BusyError:
+            return _seconds_alone(work, runtime, device)
 
 
 class _BusyError(Exception):
@@ -118,7 +103,7 @@ def _seconds(work: Work, runtime: RuntimeConfig, device: torch.device) -> float:
 def _seconds_alone(work: Work, runtime: RuntimeConfig, device: torch.device) -> float:
     """The quickest step on one thread, whose own time tells its work, shared out among all threads."""
     threads = torch.get_num_threads()
-    with _threads(1):
+    with limited_threads(1):
         return _seconds(work, runtime, device) / threads**GAIN
 
 

@@ -116,7 +116,7 @@ class Running:
             power = search.ask.search.repetition_penalty
             if power != 1:
                 allowed[i : i + 1] = self._penalized(allowed[i : i + 1], search, row, power)
-        chosen = allowed.max(dim=1).indices
+        chosen = allowed.argmax(dim=1)
         ways: dict[SearchConfig, list[int]] = {}
         for i, (search, _) in enumerate(lines):
             if search.ask.search.method == "sample":
