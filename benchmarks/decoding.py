@@ -31,6 +31,7 @@ from headway.interop.huggingface import write_transformers
 from headway.model.architectures import build
 from headway.model.config import TransformerConfig
 from headway.run_folder import model_folder
+from headway.runtime import keep_memory
 from headway.text.tokenizer import TokenizerConfig, Tokenizers, train_tokenizer
 
 
@@ -43,9 +44,9 @@ class Job(NamedTuple):
 
 
 JOBS = {
-    "batch 64, beam 5": Job(64, 5, 128),
+    "batch 64, beam 5": Job(64, 5, 256),
     "batch 64, greedy": Job(64, 1, 256),
-    "one at a time, greedy": Job(1, 1, 40),
+    "one at a time, greedy": Job(1, 1, 200),
 }
 ROUNDS = 5
 FORCED, LONGEST = 15, 100
@@ -111,9 +112,11 @@ def headway_here(task: Task) -> None:
     serve(ready, work)
 
 
-def transformers_here(task: Task, kind: torch.dtype) -> None:
-    """`generate`, from ids to ids."""
+def transformers_here(task: Task, kind: torch.dtype, *, kept: bool = False) -> None:
+    """`generate`, from ids to ids; `kept`: with freed memory kept as Headway keeps it."""
     held: list[Any] = []
+    if kept:
+        keep_memory()
 
     def ready() -> Mapping[str, Any]:
         import transformers
@@ -193,7 +196,11 @@ def contenders(folder: Path) -> list[Contender]:
     def command(kind: str) -> list[str]:
         return [sys.executable, __file__, "--contender", kind, str(folder)]
 
-    found = [Contender(OURS, command("headway")), Contender("`generate`", command("transformers"))]
+    found = [
+        Contender(OURS, command("headway")),
+        Contender("`generate`", command("transformers")),
+        Contender("`generate`, memory kept", command("transformers-kept")),
+    ]
     if has_matrix_units():
         found.append(Contender("`generate`, bf16", command("transformers-bf16")))
     found += [
@@ -208,6 +215,7 @@ def run_contender(kind: str, folder: Path) -> None:
     kinds: dict[str, Callable[[], None]] = {
         "headway": lambda: headway_here(task),
         "transformers": lambda: transformers_here(task, torch.float32),
+        "transformers-kept": lambda: transformers_here(task, torch.float32, kept=True),
         "transformers-bf16": lambda: transformers_here(task, torch.bfloat16),
         "ctranslate2-float32": lambda: ctranslate2_here(task, "float32"),
         "ctranslate2-int8": lambda: ctranslate2_here(task, "int8"),

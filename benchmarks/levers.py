@@ -7,6 +7,7 @@ benchmarks/results/decoding-levers.json and .md, and into docs/speed.md.
 """
 
 import copy
+import ctypes
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,8 @@ from torch import Tensor
 from works import pairs, workplace
 
 from decoding import FORCED, bundle_of
+from headway import runtime
+from headway.decoding import beam, sample
 from headway.decoding.ensemble import Ensemble, ensemble_of
 from headway.decoding.generator import Generator
 from headway.decoding.layout import lay_out_for_few_rows, preparation, quantize
@@ -37,6 +40,8 @@ ROUNDS = 7
 LAYOUT = "matrices laid out for few rows"
 STRAIGHT = "layers on plain objects"
 IN_C = "steps in C"
+ONE_PASS = "the likeliest tokens in one pass"
+KEPT = "freed memory is kept"
 INT8 = "8-bit matrices (`--precision int8`)"
 
 
@@ -80,12 +85,36 @@ def with_indexing() -> Iterator[None]:
 
 
 @contextmanager
+def with_a_partial_sort() -> Iterator[None]:
+    """The likeliest tokens by PyTorch's `topk` and `argmax`."""
+    with (
+        patch.object(beam, "largest", lambda x, count: tuple(x.topk(count, dim=1))),
+        patch.object(sample, "largest", lambda x, count: (None, x.argmax(dim=1, keepdim=True))),
+    ):
+        yield
+
+
+@contextmanager
+def with_memory_given_back() -> Iterator[None]:
+    """The thresholds that the C library of GNU comes to by itself where such sizes are freed."""
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(runtime.M_TRIM_THRESHOLD, 2**26)
+    mallopt(runtime.M_MMAP_THRESHOLD, 2**25)
+    try:
+        yield
+    finally:
+        runtime.keep_memory()
+
+
+@contextmanager
 def as_it_is() -> Iterator[None]:
     yield
 
 
 LEVERS: dict[str, Callable[[], Any]] = {
     IN_C: as_it_is,
+    ONE_PASS: with_a_partial_sort,
+    KEPT: with_memory_given_back,
     LAYOUT: as_it_is,
     STRAIGHT: as_it_is,
     "inference mode": with_version_counters,
@@ -93,8 +122,8 @@ LEVERS: dict[str, Callable[[], Any]] = {
     "rows moved in one piece each": with_indexing,
     INT8: as_it_is,
 }
-"""What is gone without each; those that do nothing here are in the model. All but the first are measured
-without it."""
+"""What is gone without each; those that do nothing here are in the model. All but the first three
+are measured without steps in C."""
 
 
 def generator(ensemble: Ensemble, beams: int) -> Generator:
@@ -127,8 +156,11 @@ def measure(data: Path | None, folder: Path, rounds: int, *, quick: bool) -> dic
     for each in (plain, laid_out, rough):
         straighten(each.model)
     usual = ensemble_of([laid_out])
+    hastened = ensemble_of([in_c])
     models = {
-        IN_C: (ensemble_of([in_c]), usual),
+        IN_C: (hastened, usual),
+        ONE_PASS: (hastened, hastened),
+        KEPT: (hastened, hastened),
         LAYOUT: (usual, ensemble_of([plain])),
         STRAIGHT: (usual, ensemble_of([modules])),
         INT8: (ensemble_of([rough]), usual),

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headway.decoding.hypothesis import Found, found, penalty
+from headway.decoding.largest import largest
 from headway.decoding.logits import forbid
 from headway.decoding.sample import Room
 from headway.decoding.settings import SearchConfig
@@ -134,9 +135,9 @@ def candidates_of(
     early = [each.length < each.shortest for each in searches for _ in range(beams)]
     ranks = log_probs.new_tensor([rank for each in searches for rank in each.ranks])
     allowed = forbid(log_probs, special, torch.tensor(early, device=device)).add_(ranks[:, None])
-    best = allowed.view(len(searches), -1).topk(2 * beams, dim=1)
-    newest = log_probs.reshape(len(searches), -1).gather(1, best.indices)
-    columns = (best.values.tolist(), best.indices.tolist(), newest.tolist())
+    values, places = largest(allowed.view(len(searches), -1), 2 * beams)
+    newest = log_probs.reshape(len(searches), -1).gather(1, places)
+    columns = (values.tolist(), places.tolist(), newest.tolist())
     return [
         [
             Candidate(rank, place // vocabulary, place % vocabulary, log_prob)

@@ -9,6 +9,7 @@ from torch import nn
 from headway.decoding.compiled_steps import hasten
 from headway.decoding.straight import straighten
 from headway.errors import UserError, did_you_mean
+from headway.runtime import keep_memory
 
 PRECISIONS = ("float32", "int8")
 
@@ -22,6 +23,9 @@ def preparation(precision: str, device: torch.device) -> Callable[[nn.Module], N
         raise UserError(f"int8 is for the CPU, and the device is {device.type}: name cpu as the device")
     if rough and "x86" not in torch.backends.quantized.supported_engines:
         raise UserError("int8: this torch has no products in 8 bits for this processor: use float32")
+
+    if device.type == "cpu":
+        keep_memory()
 
     def prepare(model: nn.Module) -> None:
         if rough:

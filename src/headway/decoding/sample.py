@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from headway.decoding.hypothesis import Found, found
+from headway.decoding.largest import largest
 from headway.decoding.logits import forbid, mark_seen, penalize_repetition, sharpen
 from headway.decoding.settings import SearchConfig
 from headway.decoding.steps import Steps
@@ -44,7 +45,7 @@ class Choose(Protocol):
 
 def likeliest(log_probs: Float[Tensor, "R V"], rows: Sequence[int], step: int) -> Int[Tensor, "R"]:
     """Greedy search's choice."""
-    return log_probs.argmax(dim=1)
+    return largest(log_probs, 1)[1][:, 0]
 
 
 def uniform_numbers(keys: Sequence[int], step: int | Sequence[int]) -> Float[Tensor, "R"]:
