@@ -70,12 +70,7 @@ def predict(
     processes = _count(counts)
     where = [place for place in places or [] if place not in counts]
     pipeline = _load([model, *map(str, also or [])], where).with_overrides(overrides)
-    if prefix and pipeline.architecture != "encoder-decoder":
-        raise UserError("--prefix: only an encoder-decoder's output can be made to begin with something")
-    if candidates and pipeline.architecture != "encoder":
-        raise UserError("--candidates: only a masked model fills blanks; for several outputs write n_best=…")
-    if whole and (as_json or pipeline.architecture != "decoder"):
-        raise UserError("--whole: only a causal model continues a whole text as one prompt, and not as JSON")
+    _refuse_idle(pipeline.architecture, prefix, candidates, whole=whole, as_json=as_json)
     typed = _is_conversation(files)
     if counts and (whole or typed):
         raise UserError("--processes: several share the lines of files; leave it out where one text is read")
@@ -93,6 +88,16 @@ def predict(
         for line in part:
             put(line)
         put("", end="", flush=True)
+
+
+def _refuse_idle(architecture: str, prefix: str, candidates: int, *, whole: bool, as_json: bool) -> None:
+    """Raises UserError for an option that would do nothing with a model of this kind."""
+    if prefix and architecture != "encoder-decoder":
+        raise UserError("--prefix: only an encoder-decoder's output can be made to begin with something")
+    if candidates and architecture != "encoder":
+        raise UserError("--candidates: only a masked model fills blanks; for several outputs write n_best=…")
+    if whole and (as_json or architecture != "decoder"):
+        raise UserError("--whole: only a causal model continues a whole text as one prompt, and not as JSON")
 
 
 def _count(counts: list[str]) -> int | Literal["auto"]:

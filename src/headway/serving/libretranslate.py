@@ -99,28 +99,7 @@ def libretranslate_router() -> APIRouter:
             asked.api_key or request.headers.get("authorization", ""), settings.key
         ):
             raise Refusal(401, "the key is missing or wrong", field="api_key", code="invalid_api_key")
-        served = model_for(models_of(request), asked)
-        texts = [asked.q] if isinstance(asked.q, str) else asked.q
-        check_size(request, "q", texts)
-        own, several = served.pipeline.search, asked.alternatives + 1
-        wishes = Wishes(beams=max(own.beams, several)) if several > 1 and own.method == "greedy" else Wishes()
-        search = search_for(own, wishes, settings, several, None)
-        wanted = Wanted(search=search, longest=settings.max_tokens, field="q")
-        if asked.format == "html":
-            found = await translate_pages(request, served, texts, wanted)
-        else:
-            found = await outputs(request, served, texts, wanted)
-        best, others = [each[0] for each in found], [each[1:] for each in found]
-        source, _ = languages_of(served)
-        detected = (
-            [Detected(language=source, confidence=0.0) for _ in texts] if asked.source == "auto" else []
-        )
-        single = isinstance(asked.q, str)
-        return Translation(
-            translatedText=best[0] if single else best,
-            alternatives=None if several == 1 else others[0] if single else others,
-            detectedLanguage=None if not detected else detected[0] if single else detected,
-        )
+        return await _translated(request, asked)
 
     @router.get("/languages")
     async def languages(request: Request) -> list[Language]:
@@ -150,6 +129,31 @@ def libretranslate_router() -> APIRouter:
         return Health(status="ok")
 
     return router
+
+
+async def _translated(request: Request, asked: TranslateRequest) -> Translation:
+    """The answer to what was asked, in the shape in which it was asked."""
+    settings = settings_of(request)
+    served = model_for(models_of(request), asked)
+    texts = [asked.q] if isinstance(asked.q, str) else asked.q
+    check_size(request, "q", texts)
+    own, several = served.pipeline.search, asked.alternatives + 1
+    wishes = Wishes(beams=max(own.beams, several)) if several > 1 and own.method == "greedy" else Wishes()
+    search = search_for(own, wishes, settings, several, None)
+    wanted = Wanted(search=search, longest=settings.max_tokens, field="q")
+    if asked.format == "html":
+        found = await translate_pages(request, served, texts, wanted)
+    else:
+        found = await outputs(request, served, texts, wanted)
+    best, others = [each[0] for each in found], [each[1:] for each in found]
+    source, _ = languages_of(served)
+    detected = [Detected(language=source, confidence=0.0) for _ in texts] if asked.source == "auto" else []
+    single = isinstance(asked.q, str)
+    return Translation(
+        translatedText=best[0] if single else best,
+        alternatives=None if several == 1 else others[0] if single else others,
+        detectedLanguage=None if not detected else detected[0] if single else detected,
+    )
 
 
 async def outputs(request: Request, served: Served, texts: Sequence[str], wanted: Wanted) -> list[list[str]]:
