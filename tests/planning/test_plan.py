@@ -14,7 +14,7 @@ from headway.planning.plan import Plan, plan_for
 from headway.planning.refuse import refuse_hopeless, scarce
 from headway.planning.shape import SIZES, Wishes
 from headway.recipe import resolve
-from tests.planning.texts import MACHINE, plan, pronunciations, reason, sentences, word, write
+from tests.planning.texts import MACHINE, commands, plan, pronunciations, reason, sentences, word, write
 
 
 def planned(
@@ -52,6 +52,17 @@ def test_like_sides_share_a_vocabulary(tmp_path: Path) -> None:
     assert kept.recipe.text.source is not None
     assert (kept.recipe.text.source.kind, kept.recipe.text.source.vocab_size) == ("symbols", 900)
     assert kept.recipe.text.target.kind == "characters"
+
+
+def test_rules_without_exceptions_are_learned_in_many_small_steps(tmp_path: Path) -> None:
+    made = plan(commands(tmp_path), minutes=0.5)
+    assert made.kind == "pairs in words of a closed set"
+    assert made.recipe.text.target.kind == "symbols"
+    assert made.recipe.model.dropout == 0
+    assert made.recipe.model.d_model == SIZES["tiny"].d_model, "small would make too few steps"
+    assert plan(commands(tmp_path, 2_000)).recipe.model.dropout > 0, "few are learned by heart"
+    letters = plan(pronunciations(tmp_path), "text.source.kind=symbols")
+    assert letters.kind == "pairs of short strings"
 
 
 def test_hangul_is_read_as_letters(tmp_path: Path) -> None:

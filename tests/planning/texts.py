@@ -58,3 +58,12 @@ def sentences(folder: Path, count: int = 400, words: int = 12) -> Path:
     vocabulary = [word(draw) for _ in range(3000)]
     lines = [" ".join(draw.choice(vocabulary) for _ in range(words)) for _ in range(count)]
     return write(folder / "sentences.tsv", [(line, line.upper()) for line in lines])
+
+
+def commands(folder: Path, count: int = 12_000) -> Path:
+    """Sentences of a made language of nine words, and what each word stands for."""
+    draw = random.Random(3)
+    words = ["walk", "look", "jump", "turn", "left", "right", "twice", "after", "thrice"]
+    lines = [[draw.choice(words) for _ in range(draw.randint(3, 9))] for _ in range(count)]
+    pairs = [(" ".join(line), " ".join(f"I_{each.upper()}" for each in line)) for line in lines]
+    return write(folder / "commands.tsv", pairs)

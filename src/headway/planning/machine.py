@@ -91,7 +91,7 @@ def _seconds(work: Work, runtime: RuntimeConfig, device: torch.device) -> float:
         step()
         taken, own = time.perf_counter() - start, (time.process_time() - before) / threads
         if device.type == "cpu":
-            if threads > 1 and taken > BUSY * own and taken > SHORTEST:
+            if threads > 1 and turn > 0 and taken > BUSY * own and taken > SHORTEST:
                 raise _BusyError
             taken = taken if threads > 1 else own
         best = min(best, taken)

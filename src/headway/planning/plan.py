@@ -8,6 +8,7 @@ from headway.config import Table, apply_overrides, table_of
 from headway.errors import RecipeError
 from headway.model.config import AttentionConfig, NormConfig, PositionConfig, TransformerConfig
 from headway.model.presets import merged, preset
+from headway.planning.commands import COMMANDS, are_commands
 from headway.planning.draft import Choice, Draft
 from headway.planning.expect import Expectation, Pace, pace_of
 from headway.planning.facts import MAX_EXTRA, DataFacts
@@ -95,6 +96,8 @@ def plan_for(
 def kind_for(facts: DataFacts, objective: str) -> Kind:
     """The kind of data that it is, for what is to be learned."""
     if objective == "pairs":
+        if are_commands(facts):
+            return COMMANDS
         return STRINGS if are_strings(facts) else SENTENCES
     return CAUSAL if objective == "causal" else MASKED
 

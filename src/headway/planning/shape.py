@@ -14,7 +14,7 @@ from headway.training.settings import OptimizerConfig
 
 
 class Size(NamedTuple):
-    """Layers of each stack, their width, and heads."""
+    """Layers of each of two stacks, their width, and heads; one stack alone has as many layers as both."""
 
     layers: int
     d_model: int
@@ -29,7 +29,7 @@ SIZES = {
     "base": Size(6, 512, 8),
     "big": Size(6, 1024, 16),
 }
-"""From the smallest; `base` and `big` are as wide and deep as the paper's (Paper Table 3)."""
+"""From the smallest; `base` and `big` are the paper's (Paper Table 3)."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ SIZED = ("model.encoder_layers", "model.decoder_layers", "model.d_model", "model
 def put_size(draft: Draft, size: Size, stacks: tuple[str, ...], reason: str) -> None:
     """Choose the keys of the model that make its size."""
     for stack in stacks:
-        draft.choose(f"model.{stack}", size.layers, reason)
+        draft.choose(f"model.{stack}", size.layers * 2 // len(stacks), reason)
     width = draft.choose("model.d_model", size.d_model, reason)
     fields = merged(preset(draft.get("preset", "paper-base")), draft.get("model", {}))
     if str(fields.get("activation", "relu")).endswith("glu"):

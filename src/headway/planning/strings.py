@@ -26,7 +26,7 @@ SOME_HANGUL = 0.1
 
 def are_strings(facts: DataFacts) -> bool:
     """Whether the pairs are of this kind."""
-    return all(_is_closed(side) or _is_short(side) for side in facts.sides)
+    return all(is_closed(side) or _is_short(side) for side in facts.sides)
 
 
 def _is_short(side: Side) -> bool:
@@ -34,7 +34,7 @@ def _is_short(side: Side) -> bool:
     return side.characters.median <= LONGEST and kinds <= LARGEST_ALPHABET and side.words.median <= 4
 
 
-def _is_closed(side: Side) -> bool:
+def is_closed(side: Side) -> bool:
     """Whether it is made of symbols that are separated by blanks, few and often used."""
     vocabulary = side.vocabulary
     return (
@@ -48,7 +48,7 @@ def _is_closed(side: Side) -> bool:
 def choose_text(draft: Draft, facts: DataFacts) -> None:
     """Symbols where a side is made of them, else characters; one vocabulary where both sides are alike."""
     assert facts.source is not None, "strings come in pairs"
-    closed = [_is_closed(side) for side in facts.sides]
+    closed = [is_closed(side) for side in facts.sides]
     shared = facts.shared_words if all(closed) else facts.shared
     own = closed[0] != closed[1] or shared < ALIKE
     if own or draft.get("text.source") is not None:
@@ -89,6 +89,7 @@ STRINGS = Kind(
     choose_text=choose_text,
     size="small",
     examples={"tiny": 0, "small": 1_000, "medium": 50_000},
+    least_steps=2500,
     ample_epochs=100,
     rows=128,
     tokens=8192,

@@ -67,6 +67,7 @@ CAUSAL = Kind(
     choose_text=choose_text,
     size="medium",
     examples={"tiny": 0, "small": 100_000, "medium": 400_000, "large": 20_000_000, "base": 100_000_000},
+    least_steps=1500,
     ample_epochs=60,
     tokens=2048,
     rate=4e-3,
