@@ -25,6 +25,7 @@ from headway.model.architectures import build
 from headway.runtime import choose_device, choose_precision
 from headway.training import step
 from headway.training.kernel import choose_kernel, use_kernel
+from headway.training.loss import LossConfig
 from headway.training.optimizer import build_optimizer
 from headway.training.settings import OptimizerConfig
 from headway.training.state import TrainState
@@ -74,7 +75,7 @@ def curve(work: Work, batches: Sequence[Batch], way: str, seed: int) -> list[flo
         state, losses = TrainState(model, optimizer), []
         for number, batch in enumerate(batches):
             rate = OPTIMIZER.rate * min(1.0, (number + 1) / 100)
-            found = step.train_step(state, [batch], rate, smoothing=0.1, clip=1.0, precision=chosen)
+            found = step.train_step(state, [batch], rate, loss=LossConfig(0.1), clip=1.0, precision=chosen)
             losses.append(float(found.loss))
     return losses
 

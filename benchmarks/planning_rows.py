@@ -134,13 +134,14 @@ def step_flops(recipe: Recipe) -> float:
     model = with_vocabulary(recipe.model, prepared.tokenizers)
     objective = build_objective(recipe, prepared.tokenizers)
     batches = Loader(prepared.train, objective, recipe.batch, seed=recipe.seed).batches(0)
+    readings = 2 if recipe.training.r_drop else 1
     targets = np.diff(prepared.train.starts) + 1
     if prepared.train.source_starts is None:
         total, context = int(targets.sum()), recipe.batch.context
         rows = [context] * max(1, total // context)
-        return training_flops(model, rows, [], sum(rows)) / batches
+        return readings * training_flops(model, rows, [], sum(rows)) / batches
     sources = (np.diff(prepared.train.source_starts) + 1).tolist()
-    return training_flops(model, targets.tolist(), sources, int(targets.sum())) / batches
+    return readings * training_flops(model, targets.tolist(), sources, int(targets.sum())) / batches
 
 
 def trials_of(

@@ -23,7 +23,7 @@ from headway.model.architectures import Transformer, build
 from headway.model.dropout import Dropout
 from headway.model.presets import preset_config
 from headway.training import step
-from headway.training.loss import TokenLoss
+from headway.training.loss import PLAIN, LossConfig, TokenLoss
 from headway.training.optimizer import build_optimizer
 from headway.training.settings import OptimizerConfig
 from headway.training.state import TrainState
@@ -41,9 +41,9 @@ QUICK = {"rows": 4, "length": 5, "vocabulary": 50, "d_model": 16, "d_ff": 32, "l
 def with_all_logits() -> Iterator[None]:
     """The loss as it is usually written: all logits are held until the backward pass."""
 
-    def plain(model: Transformer, batch: Batch, smoothing: float = 0.0, _: Any = None) -> TokenLoss:
+    def plain(model: Transformer, batch: Batch, config: LossConfig = PLAIN, _: Any = None) -> TokenLoss:
         logits, labels = model.logits(model(batch.inputs, batch.source)).flatten(0, 1), batch.labels.flatten()
-        total = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+        total = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=config.smoothing)
         correct = (logits.detach().argmax(-1) == labels).sum()
         return TokenLoss(total, torch.tensor(len(labels)), correct)
 
@@ -96,7 +96,7 @@ def batch_of(work: dict[str, Any]) -> Batch:
 def turn(state: TrainState, batch: Batch) -> float:
     """Steps in a second of processor time."""
     start = time.process_time()
-    step.train_step(state, [batch], 1e-4, smoothing=0.1, clip=1.0, precision="float32")
+    step.train_step(state, [batch], 1e-4, loss=LossConfig(0.1), clip=1.0, precision="float32")
     return 1 / (time.process_time() - start)
 
 

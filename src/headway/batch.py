@@ -24,6 +24,9 @@ class Tokens:
         """Some of the rows."""
         return Tokens(self.ids[start:stop], None if self.segments is None else self.segments[start:stop])
 
+    def twice(self) -> "Tokens":
+        return Tokens(self.ids.repeat(2, 1), None if self.segments is None else self.segments.repeat(2, 1))
+
     def to(self, device: torch.device) -> "Tokens":
         segments = None if self.segments is None else self.segments.to(device, non_blocking=True)
         return Tokens(self.ids.to(device, non_blocking=True), segments)
@@ -44,6 +47,11 @@ class Batch:
     def without_labels(self) -> "Batch":
         """The same, with nothing to predict: its loss and gradient are zero."""
         return Batch(self.inputs, torch.full_like(self.labels, NO_LABEL), self.source)
+
+    def twice(self) -> "Batch":
+        """All rows, and then all rows again."""
+        source = None if self.source is None else self.source.twice()
+        return Batch(self.inputs.twice(), self.labels.repeat(2, 1), source)
 
     def split(self, parts: int) -> list["Batch"]:
         """The same rows in at most so many batches of like size."""

@@ -14,6 +14,7 @@ from headway.errors import FolderError
 from headway.sealed_folder import settle
 from headway.training import checkpoint as checkpoint_module
 from headway.training.checkpoint import COUNTERS, Checkpoints
+from headway.training.loss import LossConfig
 from headway.training.optimizer import build_optimizer
 from headway.training.state import Counters, TrainState
 from headway.training.step import train_step
@@ -27,7 +28,7 @@ FILES = [WEIGHTS, OPTIMIZER, COUNTERS, AVERAGE, "manifest.json"]
 def trained(seed: int = 0, steps: int = 2, ema: float = 0.5) -> TrainState:
     state = new_state(plan_of(training={"ema": ema}), seed, dropout=0.3)
     for step in range(steps):
-        train_step(state, [random_batch(step)], 0.01, smoothing=0.1, clip=1.0, precision="float32")
+        train_step(state, [random_batch(step)], 0.01, loss=LossConfig(0.1), clip=1.0, precision="float32")
     state.counters = Counters(step=steps, epoch=1, batch=2, tokens=77, seconds=1.5, best=0.25, best_step=1)
     return state
 
@@ -72,7 +73,7 @@ def test_a_fresh_model_can_take_a_state(shelf: Shelf) -> None:
     assert_same(everything(fresh), everything(saved))
     for state in (saved, fresh):
         torch.manual_seed(5)
-        train_step(state, [random_batch(9)], 0.01, smoothing=0.1, clip=1.0, precision="float32")
+        train_step(state, [random_batch(9)], 0.01, loss=LossConfig(0.1), clip=1.0, precision="float32")
     assert_same(everything(fresh), everything(saved))
 
 

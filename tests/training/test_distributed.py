@@ -20,6 +20,7 @@ from headway.runtime import Parallel
 from headway.text.special import SpecialIds
 from headway.training.checkpoint import Checkpoints
 from headway.training.distributed import ALONE, Ranks, is_launched, joined
+from headway.training.loss import LossConfig
 from headway.training.optimizer import build_optimizer
 from headway.training.parallel import spread, whole
 from headway.training.state import TrainState
@@ -61,7 +62,9 @@ class Training:
         counters = self.state.counters
         while True:
             for batches in self.loader.epoch(counters.epoch, counters.batch):
-                report = train_step(self.state, batches, 0.01, smoothing=0.1, clip=0.5, precision="float32")
+                report = train_step(
+                    self.state, batches, 0.01, loss=LossConfig(0.1), clip=0.5, precision="float32"
+                )
                 self.losses.append(report.loss)
                 counters.step, counters.batch = counters.step + 1, counters.batch + 1
                 if counters.step == steps:

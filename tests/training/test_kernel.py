@@ -12,7 +12,7 @@ from headway.model.config import AttentionConfig, TransformerConfig
 from headway.model.stack import Stack
 from headway.training import kernel
 from headway.training.kernel import choose_kernel, recompute_layers, use_kernel
-from headway.training.loss import token_loss
+from headway.training.loss import LossConfig, token_loss
 
 from .toys import VOCABULARY, random_batch, tiny_model
 
@@ -66,7 +66,7 @@ def test_recomputing_changes_no_gradient_and_keeps_less(layers: tuple[int, int])
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            total = token_loss(model, batch, 0.1).total
+            total = token_loss(model, batch, LossConfig(0.1)).total
         total.backward()
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         found.append((sum(kept), torch.cat([each.flatten() for each in gradients])))

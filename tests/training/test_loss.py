@@ -8,7 +8,7 @@ from torch import Tensor
 from headway.batch import NO_LABEL, Batch
 from headway.model.architectures import Transformer
 from headway.training import loss as loss_module
-from headway.training.loss import token_loss
+from headway.training.loss import LossConfig, token_loss
 
 from .toys import VOCABULARY, random_batch, tiny_model
 
@@ -31,7 +31,7 @@ def by_hand(model: Transformer, batch: Batch, smoothing: float) -> tuple[float, 
 def test_the_loss_is_its_formula(smoothing: float) -> None:
     model, batch = tiny_model(), random_batch(0, rows=8)
     total, labels, correct = by_hand(model, batch, smoothing)
-    loss = token_loss(model, batch, smoothing)
+    loss = token_loss(model, batch, LossConfig(smoothing))
     assert float(loss.total.detach()) == pytest.approx(total, rel=1e-5)
     assert int(loss.labels) == labels < batch.labels.numel()
     assert int(loss.correct) == correct
@@ -45,9 +45,34 @@ def test_a_sure_prediction_is_counted_as_right() -> None:
     assert int(loss.correct) == int(loss.labels)
 
 
+def test_r_drop_is_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of both predictions' losses and α/4 of both divergences: half of Liang et al. 2021, eq. 3."""
+    batch = random_batch(0, rows=8)
+    model, config = tiny_model(dropout=0.3).train(), LossConfig(0.1, r_drop=3.0)
+    torch.manual_seed(7)
+    found = token_loss(model, batch, config)
+    torch.manual_seed(7)
+    labelled = batch.labels != NO_LABEL
+    hidden = model(batch.twice().inputs).chunk(2)
+    one, other = (model.logits(each[labelled]).double().log_softmax(-1) for each in hidden)
+    right = batch.labels[labelled]
+    losses = sum(F.cross_entropy(each, right, reduction="sum", label_smoothing=0.1) for each in (one, other))
+    differences = F.kl_div(one, other, reduction="sum", log_target=True)
+    differences = differences + F.kl_div(other, one, reduction="sum", log_target=True)
+    assert float(differences.detach()) > 0.01, "dropout differs"
+    expected = losses / 2 + 3.0 / 4 * differences
+    torch.testing.assert_close(found.total.double(), expected, rtol=1e-5, atol=0)
+    assert int(found.labels) == int(labelled.sum())
+    wanted = torch.autograd.grad(expected, model.output.weight, retain_graph=True)[0]
+    torch.testing.assert_close(torch.autograd.grad(found.total, model.output.weight)[0], wanted)
+    monkeypatch.setattr(loss_module, "LOGITS_AT_ONCE", dict.fromkeys(loss_module.LOGITS_AT_ONCE, 1))
+    torch.manual_seed(7)
+    torch.testing.assert_close(token_loss(model, batch, config).total, found.total)
+
+
 def gradients(model: Transformer, batch: Batch) -> tuple[Tensor, Tensor]:
     model.zero_grad()
-    total = token_loss(model, batch, 0.1).total
+    total = token_loss(model, batch, LossConfig(0.1)).total
     total.backward()
     return total.detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
@@ -83,7 +108,7 @@ def test_what_is_frozen_gets_no_gradient(learns: str) -> None:
     model, batch = tiny_model(tie=False), random_batch(0)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(learns == "both" or (learns == "head") == name.startswith("output"))
-    token_loss(model, batch, 0.1).total.backward()
+    token_loss(model, batch, LossConfig(0.1)).total.backward()
     for parameter in model.parameters():
         assert (parameter.grad is not None) == parameter.requires_grad
 
@@ -91,12 +116,14 @@ def test_what_is_frozen_gets_no_gradient(learns: str) -> None:
 def test_no_gradient_is_made_where_none_is_wanted() -> None:
     model, batch = tiny_model(), random_batch(0)
     with torch.no_grad():
-        loss = token_loss(model, batch, 0.1)
+        loss = token_loss(model, batch, LossConfig(0.1))
     assert not loss.total.requires_grad
-    torch.testing.assert_close(loss.total, token_loss(model, batch, 0.1).total.detach())
+    torch.testing.assert_close(loss.total, token_loss(model, batch, LossConfig(0.1)).total.detach())
 
 
 def test_nothing_to_predict_costs_nothing() -> None:
     batch = random_batch(0)
-    loss = token_loss(tiny_model(), Batch(batch.inputs, torch.full_like(batch.labels, NO_LABEL)), 0.1)
+    loss = token_loss(
+        tiny_model(), Batch(batch.inputs, torch.full_like(batch.labels, NO_LABEL)), LossConfig(0.1)
+    )
     assert (float(loss.total.detach()), int(loss.labels), int(loss.correct)) == (0.0, 0, 0)

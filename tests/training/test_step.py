@@ -10,7 +10,7 @@ from torch import nn
 from headway.batch import NO_LABEL, Batch, Tokens
 from headway.model.architectures import Transformer
 from headway.training import step as step_module
-from headway.training.loss import TokenLoss
+from headway.training.loss import LossConfig, TokenLoss
 from headway.training.optimizer import build_optimizer
 from headway.training.settings import OptimizerConfig
 from headway.training.state import TrainState
@@ -27,7 +27,7 @@ def plain_state() -> TrainState:
 
 
 def step(state: TrainState, batches: list[Batch], clip: float = 0.0, rate: float = 1.0) -> StepReport:
-    return train_step(state, batches, rate, smoothing=0.1, clip=clip, precision="float32")
+    return train_step(state, batches, rate, loss=LossConfig(0.1), clip=clip, precision="float32")
 
 
 def rows(batch: Batch, first: int, last: int) -> Batch:
@@ -168,7 +168,7 @@ def test_dropout_is_on() -> None:
 def test_bfloat16_learns_the_same_roughly() -> None:
     exact, rough = plain_state(), plain_state()
     expected = step(exact, [random_batch(3)])
-    found = train_step(rough, [random_batch(3)], 1.0, smoothing=0.1, clip=0.0, precision="bfloat16")
+    found = train_step(rough, [random_batch(3)], 1.0, loss=LossConfig(0.1), clip=0.0, precision="bfloat16")
     assert found.updated
     assert found.loss == pytest.approx(expected.loss, rel=0.02)
     assert found.norm == pytest.approx(expected.norm, rel=0.1)

@@ -21,6 +21,7 @@ from headway.model.architectures import build
 from headway.model.config import TransformerConfig
 from headway.runtime import RuntimeConfig, choose_device, choose_precision, limited_threads, measured_once
 from headway.training.kernel import choose_kernel, use_kernel
+from headway.training.loss import LossConfig
 from headway.training.optimizer import build_optimizer
 from headway.training.settings import OptimizerConfig
 from headway.training.state import TrainState
@@ -53,6 +54,8 @@ class Work:
     """0 for language models."""
     labelled: float = 1.0
     """Share of tokens that is predicted."""
+    r_drop: float = 0.0
+    """Its weight; above 0 each row is read twice."""
 
     @property
     def tokens(self) -> int:
@@ -67,8 +70,8 @@ def measured(work: Work, runtime: RuntimeConfig) -> float:
     """
     device = choose_device(runtime.device)
     said = {"model": table_of(work.model), "optimizer": table_of(work.optimizer), "device": str(device)}
-    how = [work.rows, work.width, work.source_width, work.labelled, runtime.precision, runtime.attention]
-    text = json.dumps([said, *how])
+    how = [work.rows, work.width, work.source_width, work.labelled, work.r_drop]
+    text = json.dumps([said, *how, runtime.precision, runtime.attention])
     name = "steps/" + hashlib.sha256(text.encode()).hexdigest()[:16]
     with limited_threads(runtime.threads or torch.get_num_threads()):
         try:
@@ -114,11 +117,11 @@ def _stepper(work: Work, runtime: RuntimeConfig, device: torch.device) -> Callab
         model = build(work.model).to(device)
     use_kernel(model, choose_kernel(runtime.attention, device, precision))
     state = TrainState(model, build_optimizer(model, work.optimizer, LOW_RATE))
-    batch = _batch(work)
+    batch, loss = _batch(work), LossConfig(0.1, work.r_drop)
 
     def step() -> None:
         with torch.random.fork_rng(devices=[]):
-            train_step(state, [batch], LOW_RATE, smoothing=0.1, clip=1.0, precision=precision)
+            train_step(state, [batch], LOW_RATE, loss=loss, clip=1.0, precision=precision)
 
     return step
 

@@ -86,11 +86,11 @@ def model_of(draft: Draft, units: Units) -> TransformerConfig:
 def work_of(draft: Draft, units: Units) -> Work:
     """A usual step of the draft."""
     optimizer = from_table(OptimizerConfig, draft.get("optimizer", {}))
-    tokens = draft.get("batch.tokens")
+    tokens, r_drop = draft.get("batch.tokens"), draft.get("training.r_drop", 0.0)
     if units.source is None:
         context = draft.get("batch.context")
         masked = draft.get("masking.rate", 0.15) if draft.get("model.encoder_layers") else 1.0
-        return Work(model_of(draft, units), optimizer, max(1, tokens // context), context, 0, masked)
+        return Work(model_of(draft, units), optimizer, max(1, tokens // context), context, 0, masked, r_drop)
     rows = max(1, round(tokens / units.longer))
     width, source_width = (1 + round(side.mean) for side in (units.target, units.source))
-    return Work(model_of(draft, units), optimizer, rows, width, source_width)
+    return Work(model_of(draft, units), optimizer, rows, width, source_width, r_drop=r_drop)

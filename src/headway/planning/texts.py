@@ -74,7 +74,7 @@ CAUSAL = Kind(
     warmup=150,
     smoothing=0.0,
     dropout=Falling(2_000_000, 0.1, 50_000_000, 0.0),
-    single_pass=2,
+    single_pass=8,
     epochs=(300, 0.5, 1, 100),
 )
 """Examples are characters here."""

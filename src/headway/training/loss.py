@@ -1,6 +1,6 @@
 """Token cross-entropy, the one loss of all three trainings.
 
-Axes: B rows, T positions, D d_model, N labels.
+Axes: B rows, T positions, D d_model, N labels, P predictions of each (one, or two with R-Drop), V vocabulary.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,19 @@ LOGITS_AT_ONCE = {"cpu": 2**22, "mps": 2**22, "cuda": 2**27}
 
 
 @dataclass(frozen=True)
+class LossConfig:
+    """What is asked for beside likely labels."""
+
+    smoothing: float = 0.0
+    """Share of probability spread evenly over the vocabulary (Paper §5.4)."""
+    r_drop: float = 0.0
+    """Weight of what two predictions under other dropout differ by (Liang et al. 2021, eq. 2 and 3)."""
+
+
+PLAIN = LossConfig()
+
+
+@dataclass(frozen=True)
 class TokenLoss:
     """Sums, never means: exact over micro-batches and ranks."""
 
@@ -30,24 +43,27 @@ class TokenLoss:
 
 
 def token_loss(
-    model: Transformer, batch: Batch, smoothing: float = 0.0, trunk: nn.Module | None = None
+    model: Transformer, batch: Batch, config: LossConfig = PLAIN, trunk: nn.Module | None = None
 ) -> TokenLoss:
     """Cross-entropy with label smoothing (Paper §5.4); logits are computed at labelled positions only.
 
-    The smoothed target gives 1 - ε to the label and spreads ε evenly over the whole vocabulary. `trunk` is
-    what is called for the hidden states where that is not the model itself.
+    The smoothed target gives 1 - ε to the label and spreads ε evenly over the whole vocabulary. With R-Drop
+    every label is predicted twice, and the mean of both is its loss. `trunk` is what is called for the hidden
+    states where that is not the model itself.
     """
-    hidden = (trunk or model)(batch.inputs, batch.source)
+    read = batch.twice() if config.r_drop else batch
+    hidden = (trunk or model)(read.inputs, read.source)
     labelled = batch.labels != NO_LABEL
-    states, labels = hidden[labelled], batch.labels[labelled]
+    labels = batch.labels[labelled]
+    states = hidden.unflatten(0, (-1, len(labelled)))[:, labelled].transpose(0, 1)
     head = [each for part in (model.transform, model.output) for each in part.parameters()]
     learning = [each for each in head if each.requires_grad] if torch.is_grad_enabled() else []
-    total, correct = ProjectedLoss.apply(model, labels, smoothing, states, *learning)  # type: ignore[no-untyped-call]
+    total, correct = ProjectedLoss.apply(model, labels, config, states, *learning)  # type: ignore[no-untyped-call]
     return TokenLoss(total, labelled.sum(), correct)
 
 
 class ProjectedLoss(torch.autograd.Function):
-    """The summed loss of some states, whose gradients are made beside it, chunk by chunk.
+    """The summed loss of some labels' states, whose gradients are made beside it, chunk by chunk.
 
     So the logits of few positions are held at any time, and none from the forward to the backward pass.
     """
@@ -57,22 +73,22 @@ class ProjectedLoss(torch.autograd.Function):
         ctx: Any,
         model: Transformer,
         labels: Int[Tensor, "N"],
-        smoothing: float,
-        states: Float[Tensor, "N D"],
+        config: LossConfig,
+        states: Float[Tensor, "N P D"],
         *head: Tensor,
     ) -> tuple[Float[Tensor, ""], Int[Tensor, ""]]:
         exact = torch.promote_types(states.dtype, torch.float32)  # sums never lose digits to bfloat16
         total, correct = states.new_zeros((), dtype=exact), labels.new_zeros(())
         learns = any(ctx.needs_input_grad)
         of_states, of_head = [], [torch.zeros_like(parameter) for parameter in head]
-        rows = max(1, LOGITS_AT_ONCE[states.device.type] // model.config.vocab_size)
+        rows = max(1, LOGITS_AT_ONCE[states.device.type] // model.config.vocab_size // states.shape[1])
         for some, right in zip(states.split(rows), labels.split(rows), strict=True):
             some = some.detach().requires_grad_(learns)
             with torch.set_grad_enabled(learns):
                 logits = model.logits(some).to(exact)
-                loss = F.cross_entropy(logits, right, reduction="sum", label_smoothing=smoothing)
+                loss = _summed(logits, right, config)
             total = total + loss.detach()
-            correct = correct + (logits.detach().argmax(dim=-1) == right).sum()
+            correct = correct + (logits[:, 0].detach().argmax(dim=-1) == right).sum()
             if learns:
                 of_some, *more = torch.autograd.grad(loss, [some, *head])
                 of_states.append(of_some)
@@ -87,3 +103,16 @@ class ProjectedLoss(torch.autograd.Function):
     def backward(ctx: Any, scale: Float[Tensor, ""], _: Any) -> tuple[Tensor | None, ...]:
         of_states, *of_head = ctx.saved_tensors
         return None, None, None, scale * of_states, *(scale * gradient for gradient in of_head)
+
+
+def _summed(
+    logits: Float[Tensor, "N P V"], labels: Int[Tensor, "N"], config: LossConfig
+) -> Float[Tensor, ""]:
+    predictions = logits.shape[1]
+    each = labels.repeat_interleave(predictions)
+    loss = F.cross_entropy(logits.flatten(0, 1), each, reduction="sum", label_smoothing=config.smoothing)
+    if not config.r_drop:
+        return loss
+    one, other = logits.log_softmax(dim=-1).unbind(dim=1)
+    difference = ((one.exp() - other.exp()) * (one - other)).sum()  # both divergences of Kullback and Leibler
+    return (loss + config.r_drop / 2 * difference) / 2

@@ -98,6 +98,9 @@ class TrainingConfig:
 
     label_smoothing: float = 0.1
     """Share of probability spread evenly over the vocabulary (Paper §5.4)."""
+    r_drop: float = 0.0
+    """Weight of R-Drop (Liang et al. 2021): each example is read twice under other dropout, which takes twice
+    the time, and what both predictions differ by is added to the loss; 0 = none."""
     ema: float = 0.0
     """Decay of an exponential moving average of the weights, with which the model is judged and saved; 0
     = none."""
@@ -142,6 +145,7 @@ class TrainingConfig:
                 (name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
                 for name in ("label_smoothing", "ema")
             ),
+            ("r_drop", self.r_drop >= 0, "at least 0"),
             ("samples", self.samples >= 0, "at least 0"),
             ("spike_sigma", self.spike_sigma >= 0, "at least 0"),
         ]

@@ -9,7 +9,7 @@ from torch import nn
 
 from headway.batch import NO_LABEL, Batch
 from headway.runtime import Precision, autocast
-from headway.training.loss import token_loss
+from headway.training.loss import LossConfig, token_loss
 from headway.training.parallel import whole, without_exchange
 from headway.training.state import TrainState
 
@@ -19,7 +19,7 @@ class StepReport:
     """What one step did, over all processes. Means are per label of the whole step."""
 
     loss: float
-    """Nats per label, label smoothing included."""
+    """Nats per label, label smoothing and R-Drop included."""
     accuracy: float
     labels: int
     norm: float
@@ -40,7 +40,7 @@ def train_step(
     batches: Sequence[Batch],
     rate: float,
     *,
-    smoothing: float,
+    loss: LossConfig,
     clip: float,
     precision: Precision,
     highest_loss: float = math.inf,
@@ -53,15 +53,15 @@ def train_step(
     model, ranks = state.model, state.ranks
     labels = int(ranks.sum([sum(int((batch.labels != NO_LABEL).sum()) for batch in batches)])[0])
     model.train()
-    parts, (total, correct) = _gradients(state, batches, ranks.world / labels, smoothing, precision)
+    parts, (total, correct) = _gradients(state, batches, ranks.world / labels, loss, precision)
     norm = float(whole(nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)))
-    loss = total / labels
+    mean = total / labels
     left_out = ""
-    if not (math.isfinite(norm) and math.isfinite(loss)):
-        left_out = f"the gradient is not finite (loss {loss:.3g}, norm {norm:.3g})"
-    elif loss > highest_loss:
+    if not (math.isfinite(norm) and math.isfinite(mean)):
+        left_out = f"the gradient is not finite (loss {mean:.3g}, norm {norm:.3g})"
+    elif mean > highest_loss:
         left_out = (
-            f"the loss of {loss:.3g} is far above that of the steps before ({highest_loss:.3g} at most)"
+            f"the loss of {mean:.3g} is far above that of the steps before ({highest_loss:.3g} at most)"
         )
     else:
         for group in state.optimizer.param_groups:
@@ -69,7 +69,7 @@ def train_step(
         with autocast(next(model.parameters()).device, precision):  # for an optimizer with matrix products
             state.optimizer.step()
     return StepReport(
-        loss=loss,
+        loss=mean,
         accuracy=correct / labels,
         labels=labels,
         norm=norm,
@@ -80,7 +80,7 @@ def train_step(
 
 
 def _gradients(
-    state: TrainState, batches: Sequence[Batch], scale: float, smoothing: float, precision: Precision
+    state: TrainState, batches: Sequence[Batch], scale: float, config: LossConfig, precision: Precision
 ) -> tuple[int, list[float]]:
     """Leaves `scale` times the gradient of the summed loss; gives that sum and how many labels are right.
 
@@ -91,7 +91,7 @@ def _gradients(
         state.optimizer.zero_grad(set_to_none=True)
         some = [part for batch in batches for part in batch.split(parts)]
         try:
-            return parts, _add_up(state, some, scale, smoothing, precision)
+            return parts, _add_up(state, some, scale, config, precision)
         except RuntimeError as error:
             if not _is_want_of_memory(error) or state.ranks.world > 1 or parts >= _rows(batches):
                 raise
@@ -101,7 +101,7 @@ def _gradients(
 
 
 def _add_up(
-    state: TrainState, batches: Sequence[Batch], scale: float, smoothing: float, precision: Precision
+    state: TrainState, batches: Sequence[Batch], scale: float, config: LossConfig, precision: Precision
 ) -> list[float]:
     """The summed loss in nats and the labels predicted right, of all processes; gradients are added."""
     model = state.model
@@ -110,7 +110,7 @@ def _add_up(
     correct = torch.zeros((), device=device, dtype=torch.long)
     for batch in batches:
         with autocast(device, precision), without_exchange(state.trainee, unless=batch is batches[-1]):
-            loss = token_loss(model, batch.to(device), smoothing, state.trainee)
+            loss = token_loss(model, batch.to(device), config, state.trainee)
             (loss.total * scale).backward()
         total, correct = total + loss.total.detach(), correct + loss.correct
     return state.ranks.sum([float(total), float(correct)])
