@@ -134,7 +134,7 @@ def new_state(model: Transformer, kind: str, rate: float) -> TrainState:
 
 def step(state: TrainState, batch: Batch, rate: float, clip: float, run: Run) -> None:
     """One step of Headway's, without warm-up; one whose gradient is not finite changes nothing."""
-    report = train_step(state, [batch], rate, smoothing=0.0, clip=clip, precision="float32")
+    report = train_step(state, [batch], rate, clip=clip, precision="float32")
     run.losses.append(report.loss)
     run.norms.append(report.norm)
 

@@ -48,6 +48,17 @@ def test_it_stops_by_tokens() -> None:
     ]
 
 
+def test_r_drop_reads_every_row_twice() -> None:
+    rows = []
+    for r_drop in (0.0, 1.0):
+        run, seen = run_of(stop={"steps": 2}, training={"r_drop": r_drop}), list[int]()
+        run.state.model.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(len(given[0].ids)))
+        run.go()
+        rows.append(seen[:2])
+        assert run.state.counters.tokens == sum(moment.report.labels for moment in run.reporter.moments)
+    assert rows[1] == [2 * count for count in rows[0]]
+
+
 def test_it_stops_by_minutes() -> None:
     run = run_of(stop={"minutes": 0.3 / 60})
     run.go()

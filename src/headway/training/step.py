@@ -9,7 +9,7 @@ from torch import nn
 
 from headway.batch import NO_LABEL, Batch
 from headway.runtime import Precision, autocast
-from headway.training.loss import LossConfig, token_loss
+from headway.training.loss import PLAIN, LossConfig, token_loss
 from headway.training.parallel import whole, without_exchange
 from headway.training.state import TrainState
 
@@ -40,7 +40,7 @@ def train_step(
     batches: Sequence[Batch],
     rate: float,
     *,
-    loss: LossConfig,
+    loss: LossConfig = PLAIN,
     clip: float,
     precision: Precision,
     highest_loss: float = math.inf,
