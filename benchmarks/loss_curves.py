@@ -25,9 +25,8 @@ from headway.model.architectures import build
 from headway.runtime import choose_device, choose_precision
 from headway.training import step
 from headway.training.kernel import choose_kernel, use_kernel
-from headway.training.loss import LossConfig
 from headway.training.optimizer import build_optimizer
-from headway.training.settings import OptimizerConfig
+from headway.training.settings import LossConfig, OptimizerConfig
 from headway.training.state import TrainState
 
 SEEDS, STEPS, QUICK_STEPS = 6, 1000, 20

@@ -134,7 +134,7 @@ def step_flops(recipe: Recipe) -> float:
     model = with_vocabulary(recipe.model, prepared.tokenizers)
     objective = build_objective(recipe, prepared.tokenizers)
     batches = Loader(prepared.train, objective, recipe.batch, seed=recipe.seed).batches(0)
-    readings = 2 if recipe.training.r_drop else 1
+    readings = recipe.training.loss.readings
     targets = np.diff(prepared.train.starts) + 1
     if prepared.train.source_starts is None:
         total, context = int(targets.sum()), recipe.batch.context

@@ -23,9 +23,9 @@ from headway.model.architectures import Transformer, build
 from headway.model.dropout import Dropout
 from headway.model.presets import preset_config
 from headway.training import step
-from headway.training.loss import PLAIN, LossConfig, TokenLoss
+from headway.training.loss import TokenLoss
 from headway.training.optimizer import build_optimizer
-from headway.training.settings import OptimizerConfig
+from headway.training.settings import PLAIN, LossConfig, OptimizerConfig
 from headway.training.state import TrainState
 
 ROUNDS = 9

@@ -37,6 +37,7 @@ def refusal(table: Table) -> str:
             "model.vocab_size: the tokenizer decides it; set text.target.vocab_size",
         ),
         ({"model": {"source_vocab_size": 5}}, "set text.source.vocab_size"),
+        ({"model": {"dropout": 0.0}, "training": {"r_drop": 2.0}}, "r_drop = 2 needs model.dropout above 0"),
         ({"model": {"d_model": 10**12}}, "at most 100,000,000,000"),
     ],
 )

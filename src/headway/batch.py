@@ -25,6 +25,7 @@ class Tokens:
         return Tokens(self.ids[start:stop], None if self.segments is None else self.segments[start:stop])
 
     def twice(self) -> "Tokens":
+        """All rows, and then all rows again."""
         return Tokens(self.ids.repeat(2, 1), None if self.segments is None else self.segments.repeat(2, 1))
 
     def to(self, device: torch.device) -> "Tokens":

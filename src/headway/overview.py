@@ -113,7 +113,7 @@ def memory_of(recipe: Recipe) -> MemoryEstimate:
     """What training by the recipe will take, in float32."""
     width = WIDTH_OF_PAIRS if recipe.reads_pairs else recipe.batch.context
     labelled = recipe.masking.rate if recipe.model.architecture == "encoder" else 1.0
-    tokens = recipe.batch.tokens // recipe.batch.accumulate * (2 if recipe.training.r_drop else 1)
+    tokens = recipe.batch.tokens // recipe.batch.accumulate * recipe.training.loss.readings
     return estimate_memory(recipe.model, tokens, width, labelled, recompute=recipe.runtime.recompute)
 
 

@@ -73,6 +73,8 @@ class Recipe:
         if not 0 <= self.seed <= LARGEST_SEED:
             raise RecipeError(f"seed = {self.seed}: must be from 0 to {LARGEST_SEED}")
         check_schedule(self.schedule, self.stop)
+        if self.training.r_drop and not self.model.dropout:
+            raise RecipeError(f"training.r_drop = {self.training.r_drop:g} needs model.dropout above 0")
 
     @property
     def reads_pairs(self) -> bool:

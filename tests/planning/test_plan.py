@@ -65,6 +65,22 @@ def test_rules_without_exceptions_are_learned_in_many_small_steps(tmp_path: Path
     assert letters.kind == "pairs of short strings"
 
 
+def test_reading_twice_takes_memory(tmp_path: Path) -> None:
+    path = pronunciations(tmp_path)
+    once, twice = plan(path, "model.dropout=0.1"), plan(path, "model.dropout=0.1", "training.r_drop=2")
+    assert (once.expected.work.loss.readings, twice.expected.work.loss.readings) == (1, 2)
+    assert twice.expected.memory > once.expected.memory
+
+
+def test_one_stack_is_as_deep_as_two(tmp_path: Path) -> None:
+    path = tmp_path / "play.txt"
+    draw = random.Random(4)
+    path.write_text("\n".join(" ".join(word(draw) for _ in range(8)) for _ in range(400)), "utf-8")
+    for size in ("tiny", "small"):
+        text, pairs = plan(path, size=size), plan(pronunciations(tmp_path), size=size)
+        assert text.recipe.model.decoder_layers == 2 * pairs.recipe.model.decoder_layers
+
+
 def test_hangul_is_read_as_letters(tmp_path: Path) -> None:
     syllables = "".join(chr(0xAC00 + 37 * place) for place in range(280))
     found = plan(pronunciations(tmp_path, 600, syllables))

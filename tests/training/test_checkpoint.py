@@ -14,8 +14,8 @@ from headway.errors import FolderError
 from headway.sealed_folder import settle
 from headway.training import checkpoint as checkpoint_module
 from headway.training.checkpoint import COUNTERS, Checkpoints
-from headway.training.loss import LossConfig
 from headway.training.optimizer import build_optimizer
+from headway.training.settings import LossConfig
 from headway.training.state import Counters, TrainState
 from headway.training.step import train_step
 

@@ -20,9 +20,9 @@ from headway.runtime import Parallel
 from headway.text.special import SpecialIds
 from headway.training.checkpoint import Checkpoints
 from headway.training.distributed import ALONE, Ranks, is_launched, joined
-from headway.training.loss import LossConfig
 from headway.training.optimizer import build_optimizer
 from headway.training.parallel import spread, whole
+from headway.training.settings import LossConfig
 from headway.training.state import TrainState
 from headway.training.step import train_step
 

@@ -12,7 +12,8 @@ from headway.model.config import AttentionConfig, TransformerConfig
 from headway.model.stack import Stack
 from headway.training import kernel
 from headway.training.kernel import choose_kernel, recompute_layers, use_kernel
-from headway.training.loss import LossConfig, token_loss
+from headway.training.loss import token_loss
+from headway.training.settings import LossConfig
 
 from .toys import VOCABULARY, random_batch, tiny_model
 

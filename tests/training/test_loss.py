@@ -8,7 +8,8 @@ from torch import Tensor
 from headway.batch import NO_LABEL, Batch
 from headway.model.architectures import Transformer
 from headway.training import loss as loss_module
-from headway.training.loss import LossConfig, token_loss
+from headway.training.loss import token_loss
+from headway.training.settings import LossConfig
 
 from .toys import VOCABULARY, random_batch, tiny_model
 

@@ -10,9 +10,9 @@ from torch import nn
 from headway.batch import NO_LABEL, Batch, Tokens
 from headway.model.architectures import Transformer
 from headway.training import step as step_module
-from headway.training.loss import LossConfig, TokenLoss
+from headway.training.loss import TokenLoss
 from headway.training.optimizer import build_optimizer
-from headway.training.settings import OptimizerConfig
+from headway.training.settings import LossConfig, OptimizerConfig
 from headway.training.state import TrainState
 from headway.training.step import StepReport, train_step
 

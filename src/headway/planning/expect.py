@@ -75,7 +75,7 @@ class Expectation:
 
 def memory_of(work: Work) -> int:
     """Bytes that training takes at its peak, about."""
-    tokens = work.rows * max(work.width, work.source_width) * (2 if work.r_drop else 1)
+    tokens = work.rows * max(work.width, work.source_width) * work.loss.readings
     return estimate_memory(work.model, tokens, max(1, work.width), work.labelled).total
 
 

@@ -21,9 +21,8 @@ from headway.model.architectures import build
 from headway.model.config import TransformerConfig
 from headway.runtime import RuntimeConfig, choose_device, choose_precision, limited_threads, measured_once
 from headway.training.kernel import choose_kernel, use_kernel
-from headway.training.loss import LossConfig
 from headway.training.optimizer import build_optimizer
-from headway.training.settings import OptimizerConfig
+from headway.training.settings import LossConfig, OptimizerConfig
 from headway.training.state import TrainState
 from headway.training.step import train_step
 
@@ -38,6 +37,7 @@ SHORTEST = 0.005
 """Seconds, below which the system's clocks say too little."""
 GAIN = 0.75
 """So many threads to this power are as many times as fast, about."""
+USUAL_LOSS = LossConfig(smoothing=0.1)
 FIRST_ID = 5
 """Lower ids are special."""
 
@@ -54,8 +54,7 @@ class Work:
     """0 for language models."""
     labelled: float = 1.0
     """Share of tokens that is predicted."""
-    r_drop: float = 0.0
-    """Its weight; above 0 each row is read twice."""
+    loss: LossConfig = USUAL_LOSS
 
     @property
     def tokens(self) -> int:
@@ -70,7 +69,7 @@ def measured(work: Work, runtime: RuntimeConfig) -> float:
     """
     device = choose_device(runtime.device)
     said = {"model": table_of(work.model), "optimizer": table_of(work.optimizer), "device": str(device)}
-    how = [work.rows, work.width, work.source_width, work.labelled, work.r_drop]
+    how = [work.rows, work.width, work.source_width, work.labelled, table_of(work.loss)]
     text = json.dumps([said, *how, runtime.precision, runtime.attention])
     name = "steps/" + hashlib.sha256(text.encode()).hexdigest()[:16]
     with limited_threads(runtime.threads or torch.get_num_threads()):
@@ -85,7 +84,7 @@ class _BusyError(Exception):
 
 
 def _seconds(work: Work, runtime: RuntimeConfig, device: torch.device) -> float:
-    """The quickest step. Raises _BusyError where its threads wait for others' work."""
+    """The quickest step. Raises _BusyError where threads wait for others' work, the first step's left out."""
     step = _stepper(work, runtime, device)
     threads = torch.get_num_threads()
     best, end = float("inf"), time.perf_counter() + MOST_SECONDS
@@ -117,11 +116,11 @@ def _stepper(work: Work, runtime: RuntimeConfig, device: torch.device) -> Callab
         model = build(work.model).to(device)
     use_kernel(model, choose_kernel(runtime.attention, device, precision))
     state = TrainState(model, build_optimizer(model, work.optimizer, LOW_RATE))
-    batch, loss = _batch(work), LossConfig(0.1, work.r_drop)
+    batch = _batch(work)
 
     def step() -> None:
         with torch.random.fork_rng(devices=[]):
-            train_step(state, [batch], LOW_RATE, loss=loss, clip=1.0, precision=precision)
+            train_step(state, [batch], LOW_RATE, loss=work.loss, clip=1.0, precision=precision)
 
     return step
 

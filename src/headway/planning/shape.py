@@ -1,6 +1,6 @@
 """Sizes of models, and what a step of one costs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypedDict
 
 from headway.config import from_table
@@ -8,7 +8,7 @@ from headway.errors import RecipeError, did_you_mean
 from headway.model.config import TransformerConfig
 from headway.model.presets import merged, preset
 from headway.planning.draft import Draft
-from headway.planning.machine import Work
+from headway.planning.machine import USUAL_LOSS, Work
 from headway.planning.units import Units
 from headway.training.settings import OptimizerConfig
 
@@ -86,11 +86,12 @@ def model_of(draft: Draft, units: Units) -> TransformerConfig:
 def work_of(draft: Draft, units: Units) -> Work:
     """A usual step of the draft."""
     optimizer = from_table(OptimizerConfig, draft.get("optimizer", {}))
-    tokens, r_drop = draft.get("batch.tokens"), draft.get("training.r_drop", 0.0)
+    tokens = draft.get("batch.tokens")
+    loss = replace(USUAL_LOSS, r_drop=draft.get("training.r_drop", 0.0))
     if units.source is None:
         context = draft.get("batch.context")
         masked = draft.get("masking.rate", 0.15) if draft.get("model.encoder_layers") else 1.0
-        return Work(model_of(draft, units), optimizer, max(1, tokens // context), context, 0, masked, r_drop)
+        return Work(model_of(draft, units), optimizer, max(1, tokens // context), context, 0, masked, loss)
     rows = max(1, round(tokens / units.longer))
     width, source_width = (1 + round(side.mean) for side in (units.target, units.source))
-    return Work(model_of(draft, units), optimizer, rows, width, source_width, r_drop=r_drop)
+    return Work(model_of(draft, units), optimizer, rows, width, source_width, loss=loss)

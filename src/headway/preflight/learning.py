@@ -8,7 +8,6 @@ from torch import nn
 
 from headway.preflight.finding import Finding, Level
 from headway.preflight.trial import Trial
-from headway.training.loss import LossConfig
 from headway.training.optimizer import build_optimizer
 from headway.training.state import TrainState
 from headway.training.step import train_step
@@ -83,7 +82,7 @@ def _losses(trial: Trial, seconds: float) -> tuple[list[float], str]:
             state,
             [batch],
             rate,
-            loss=LossConfig(recipe.training.label_smoothing, recipe.training.r_drop),
+            loss=recipe.training.loss,
             clip=recipe.optimizer.clip,
             precision=trial.start.precision,
         )

@@ -15,7 +15,6 @@ from headway.runtime import Precision
 from headway.training.average import update_average, weights_of
 from headway.training.guard import DivergedError, count_step, diverged, highest_loss
 from headway.training.interrupt import Interruption
-from headway.training.loss import LossConfig
 from headway.training.schedule import rate_factor
 from headway.training.settings import OptimizerConfig, ScheduleConfig, StopConfig, TrainingConfig
 from headway.training.state import TrainState
@@ -191,7 +190,7 @@ def _one_step(
         state,
         batches,
         rate,
-        loss=LossConfig(plan.training.label_smoothing, plan.training.r_drop),
+        loss=plan.training.loss,
         clip=plan.optimizer.clip,
         precision=plan.precision,
         highest_loss=highest_loss(counters.recent_losses, plan.training.spike_sigma),

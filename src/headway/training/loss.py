@@ -13,22 +13,10 @@ from torch import Tensor, nn
 
 from headway.batch import NO_LABEL, Batch
 from headway.model.architectures import Transformer
+from headway.training.settings import PLAIN, LossConfig
 
 LOGITS_AT_ONCE = {"cpu": 2**22, "mps": 2**22, "cuda": 2**27}
 """What is computed together: about what a processor's caches hold; on a GPU, what keeps it busy."""
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """What is asked for beside likely labels."""
-
-    smoothing: float = 0.0
-    """Share of probability spread evenly over the vocabulary (Paper §5.4)."""
-    r_drop: float = 0.0
-    """Weight of what two predictions under other dropout differ by (Liang et al. 2021, eq. 2 and 3)."""
-
-
-PLAIN = LossConfig()
 
 
 @dataclass(frozen=True)
@@ -51,7 +39,7 @@ def token_loss(
     every label is predicted twice, and the mean of both is its loss. `trunk` is what is called for the hidden
     states where that is not the model itself.
     """
-    read = batch.twice() if config.r_drop else batch
+    read = batch.twice() if config.readings == 2 else batch
     hidden = (trunk or model)(read.inputs, read.source)
     labelled = batch.labels != NO_LABEL
     labels = batch.labels[labelled]
@@ -108,8 +96,7 @@ class ProjectedLoss(torch.autograd.Function):
 def _summed(
     logits: Float[Tensor, "N P V"], labels: Int[Tensor, "N"], config: LossConfig
 ) -> Float[Tensor, ""]:
-    predictions = logits.shape[1]
-    each = labels.repeat_interleave(predictions)
+    each = labels.repeat_interleave(logits.shape[1])
     loss = F.cross_entropy(logits.flatten(0, 1), each, reduction="sum", label_smoothing=config.smoothing)
     if not config.r_drop:
         return loss

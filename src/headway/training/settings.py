@@ -92,6 +92,24 @@ class StopConfig:
         return bool(self.steps or self.epochs or self.tokens or self.minutes)
 
 
+@dataclass(frozen=True)
+class LossConfig:
+    """What is asked for beside likely labels."""
+
+    smoothing: float = 0.0
+    """Share of probability spread evenly over the vocabulary (Paper §5.4)."""
+    r_drop: float = 0.0
+    """Weight of what two predictions under other dropout differ by (Liang et al. 2021, eq. 2 and 3)."""
+
+    @property
+    def readings(self) -> int:
+        """How often each row is read."""
+        return 2 if self.r_drop else 1
+
+
+PLAIN = LossConfig()
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """Loss, validation, and what is kept."""
@@ -99,8 +117,8 @@ class TrainingConfig:
     label_smoothing: float = 0.1
     """Share of probability spread evenly over the vocabulary (Paper §5.4)."""
     r_drop: float = 0.0
-    """Weight of R-Drop (Liang et al. 2021): each example is read twice under other dropout, which takes twice
-    the time, and what both predictions differ by is added to the loss; 0 = none."""
+    """Weight of R-Drop (Liang et al. 2021): each example is read twice under other dropout, which takes up
+    to twice the time, and what both predictions differ by is added to the loss; 0 = none."""
     ema: float = 0.0
     """Decay of an exponential moving average of the weights, with which the model is judged and saved; 0
     = none."""
@@ -154,3 +172,7 @@ class TrainingConfig:
             raise RecipeError(
                 f"training.average = {self.average} needs training.keep_last of at least as many checkpoints"
             )
+
+    @property
+    def loss(self) -> LossConfig:
+        return LossConfig(self.label_smoothing, self.r_drop)

@@ -9,8 +9,9 @@ from torch import nn
 
 from headway.batch import NO_LABEL, Batch
 from headway.runtime import Precision, autocast
-from headway.training.loss import PLAIN, LossConfig, token_loss
+from headway.training.loss import token_loss
 from headway.training.parallel import whole, without_exchange
+from headway.training.settings import PLAIN, LossConfig
 from headway.training.state import TrainState
 
 
