@@ -65,11 +65,15 @@ def test_rules_without_exceptions_are_learned_in_many_small_steps(tmp_path: Path
     assert letters.kind == "pairs of short strings"
 
 
-def test_reading_twice_takes_memory(tmp_path: Path) -> None:
+def test_few_pairs_often_read_are_read_twice(tmp_path: Path) -> None:
     path = pronunciations(tmp_path)
-    once, twice = plan(path, "model.dropout=0.1"), plan(path, "model.dropout=0.1", "training.r_drop=2")
-    assert (once.expected.work.loss.readings, twice.expected.work.loss.readings) == (1, 2)
-    assert twice.expected.memory > once.expected.memory
+    often, seldom = plan(path), plan(path, "stop.epochs=50")
+    assert (often.recipe.training.r_drop, seldom.recipe.training.r_drop) == (2.0, 0.0)
+    assert plan(path, "model.dropout=0").recipe.training.r_drop == 0, "both readings would be the same"
+    once = plan(path, "training.r_drop=0")
+    assert (once.expected.work.loss.readings, often.expected.work.loss.readings) == (1, 2)
+    assert often.expected.memory > once.expected.memory
+    assert often.expected.seconds > once.expected.seconds
 
 
 def test_one_stack_is_as_deep_as_two(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def seconds(work: Work) -> float:
     """Of a step on a machine that computes nothing but the matrices of layers."""
     model = work.model
     weights = 12 * model.d_model**2 * (model.encoder_layers + model.decoder_layers)
-    return 6 * weights * work.tokens / FLOPS
+    return 6 * weights * work.tokens * work.loss.readings / FLOPS
 
 
 MACHINE = Machine(cores=2, memory=8 * 2**30, seconds=seconds)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import log
+from math import inf, log
 
 from headway.planning.draft import Draft
 from headway.planning.facts import DataFacts
@@ -55,6 +55,8 @@ class Kind:
     """By examples."""
     single_pass: float = 3.0
     """With no more passes nothing can be learned by heart, so that there is no dropout."""
+    r_drop_epochs: float = inf
+    """With as many passes, two readings of each that are to agree teach more than twice the passes."""
     epochs: tuple[float, float, float, float]
     """Passes where no time is given: so many for 10,000 examples, the power of examples by which they fall,
     and bounds."""

@@ -40,6 +40,8 @@ FINE_TUNING_RATE = 1e-4
 """Peak learning rate for weights that know something."""
 FEWEST_WARM = 20
 """Steps of warm-up in a run of at least twice as many."""
+R_DROP = 2.0
+"""Weight of two readings' agreement."""
 PATIENCE = 8
 """Validations in a row without a better one, after which a run without a given end stops."""
 WIDTH_OF_RATES = 256
@@ -125,6 +127,7 @@ def _draft(
         draft.choose("model.bias", False, "a few per cent faster, and no worse")
     pace = pace_of(draft, units, facts, machine, kind)
     _choose_dropout(draft, kind, facts, pace)
+    pace = pace_of(draft, units, facts, machine, kind)  # R-Drop takes its time
     _choose_end(draft, kind, pace)
     _choose_search(draft, facts, units, objective)
     return kind, draft, units, pace
@@ -249,7 +252,10 @@ def _choose_dropout(draft: Draft, kind: Kind, facts: DataFacts, pace: Pace) -> N
     dropout = round(kind.dropout.at(amount) * 20) / 20
     what = "characters" if not facts.pairs else "pairs"
     reason = f"by the amount of text: {amount:,} {what}, read {pace.epochs:.0f} times"
-    draft.choose("model.dropout", dropout, reason)
+    dropout = draft.choose("model.dropout", dropout, reason)
+    if pace.epochs >= kind.r_drop_epochs and dropout:
+        reason = f"few {what}, often read: each is read twice at once, and the two answers are to agree"
+        draft.choose("training.r_drop", R_DROP, reason)
 
 
 def _choose_end(draft: Draft, kind: Kind, pace: Pace) -> None:

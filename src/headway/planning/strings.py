@@ -96,5 +96,6 @@ STRINGS = Kind(
     rate=4e-3,
     warmup=150,
     dropout=Falling(5_000, 0.3, 300_000, 0.0),
+    r_drop_epochs=100,
     epochs=(120, 0.6, 3, 300),
 )
