@@ -74,25 +74,19 @@ def pairs_of(lines: Sequence[str]) -> dict[str, str]:
 
 
 def read_experiments(path: Path) -> list[Experiment]:
-    """The experiments of a list; one that is `like` another has its base and variations below its own."""
+    """The experiments of a list."""
     tables = tomllib.loads(path.read_text("utf-8"))
-    found = []
-    for kind, table in tables.items():
-        like = tables.get(table.get("like"), {})
-        found.append(
-            Experiment(
-                kind,
-                tuple(table["data"]),
-                table["measure"],
-                table["steps"],
-                (*like.get("base", ()), *table["base"]),
-                {
-                    name: tuple(lines)
-                    for name, lines in (like.get("variations", {}) | table.get("variations", {})).items()
-                },
-            )
+    return [
+        Experiment(
+            kind,
+            tuple(table["data"]),
+            table["measure"],
+            table["steps"],
+            tuple(table["base"]),
+            {name: tuple(lines) for name, lines in table["variations"].items()},
         )
-    return found
+        for kind, table in tables.items()
+    ]
 
 
 def recipe_of(settings: Mapping[str, str], corpus: Corpus, seed: int, steps: int, cache: Path) -> Recipe:

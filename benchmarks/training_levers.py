@@ -1,12 +1,13 @@
-"""What each lever of a training step brings: python benchmarks/training_levers.py [--rounds N]
+"""What each lever of a training step brings: python benchmarks/training_levers.py [--rounds N] [--compiled]
 
 Each is taken away alone, and steps on random tokens are made with and without it in turn, in one process and
-one thread. Processor time is compared, so that what else the machine does matters little. Figures go to
+one thread. Processor time is compared, so that what else the machine does matters little. `--compiled`: also
+what layers compiled by torch bring, which are not chosen. Figures go to
 benchmarks/results/training-levers.json and .md, and into docs/speed.md.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -23,6 +24,7 @@ from headway.model.architectures import Transformer, build
 from headway.model.dropout import Dropout
 from headway.model.presets import preset_config
 from headway.training import step
+from headway.training.kernel import compile_layers
 from headway.training.loss import TokenLoss
 from headway.training.optimizer import build_optimizer
 from headway.training.settings import PLAIN, LossConfig, OptimizerConfig
@@ -64,12 +66,14 @@ def as_it_is() -> Iterator[None]:
 
 
 FUSED = "AdamW in one piece"
+COMPILED = "layers by `torch.compile` (not chosen)"
 LEVERS: dict[str, Callable[[], Any]] = {
     "loss and its gradient in chunks": with_all_logits,
     "four places of dropout a random number": with_a_number_for_each_place,
     FUSED: as_it_is,
+    COMPILED: as_it_is,
 }
-"""What is gone without each; the last lies in the optimizer."""
+"""What is gone without each; the last two lie in the optimizer and in the model."""
 
 
 def state_of(work: dict[str, Any], lever: str, *, gone: bool) -> TrainState:
@@ -78,6 +82,8 @@ def state_of(work: dict[str, Any], lever: str, *, gone: bool) -> TrainState:
     shape = {"d_model": work["d_model"], "d_ff": work["d_ff"], "attention": {"num_heads": 4}, **layers}
     torch.manual_seed(1)
     model = build(preset_config("pairs-small", work["vocabulary"], {**shape, "dropout": 0.1}))
+    if lever == COMPILED and not gone:
+        compile_layers(model)
     kind = "adamw" if lever == FUSED else "muon"
     optimizer = build_optimizer(model, OptimizerConfig(kind=kind), 1e-4)  # type: ignore[arg-type]
     for group in optimizer.param_groups:
@@ -100,13 +106,14 @@ def turn(state: TrainState, batch: Batch) -> float:
     return 1 / (time.process_time() - start)
 
 
-def measure(rounds: int, *, quick: bool) -> dict[str, Any]:
+def measure(rounds: int, levers: Collection[str], *, quick: bool) -> dict[str, Any]:
     torch.set_num_threads(1)
     rows = []
     for name, work in WORKS.items():
         size = QUICK if quick else work
         batch = batch_of(size)
-        for lever, without in LEVERS.items():
+        for lever in levers:
+            without = LEVERS[lever]
             states = [state_of(size, lever, gone=gone) for gone in (False, True)]
             speeds: tuple[list[float], list[float]] = ([], [])
             for number in range(rounds + 1):
@@ -122,7 +129,7 @@ def measure(rounds: int, *, quick: bool) -> dict[str, Any]:
 
 def lines_of(found: dict[str, Any]) -> list[str]:
     lines = [f"| lever | {' | '.join(WORKS)} |", f"| --- |{' ---: |' * len(WORKS)}"]
-    for lever in LEVERS:
+    for lever in dict.fromkeys(row["lever"] for row in found["rows"]):
         cells = [shown(row["gain"]) for row in found["rows"] if row["lever"] == lever]
         lines.append(f"| {lever} | {' | '.join(cells)} |")
     works = "; ".join(
@@ -139,8 +146,11 @@ def lines_of(found: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    options = parsed(parser_of(__doc__, ROUNDS))
-    found = measure(2 if options.quick else options.rounds, quick=options.quick)
+    parser = parser_of(__doc__, ROUNDS)
+    parser.add_argument("--compiled", action="store_true", help="also layers compiled by torch")
+    options = parsed(parser)
+    levers = [lever for lever in LEVERS if options.compiled or lever != COMPILED]
+    found = measure(2 if options.quick else options.rounds, levers, quick=options.quick)
     lines = lines_of(found)
     print("\n".join(lines))
     publish("training-levers", "Levers of training", found, lines, options.out)

@@ -147,9 +147,10 @@ def test_layers_are_computed_as_the_recipe_says(
     really, use = trainer.recompute_layers, trainer.use_kernel
     monkeypatch.setattr(trainer, "recompute_layers", lambda m: asked.append("recompute") or really(m))
     monkeypatch.setattr(trainer, "use_kernel", lambda m, kernel: asked.append(kernel) or use(m, kernel))
-    settings = ["runtime.recompute=true", "runtime.attention=sdpa"]
+    monkeypatch.setattr(trainer, "compile_layers", lambda m: asked.append("compile"))
+    settings = ["runtime.recompute=true", "runtime.attention=sdpa", "runtime.compile=true"]
     run = train_tiny(KIND, tmp_path, 15, *SHORT, *settings).folder
-    assert asked == ["recompute", "sdpa"]
+    assert asked == ["recompute", "compile", "sdpa"]
     weights = "model.safetensors"
     assert (run.model / weights).read_bytes() == (whole.model / weights).read_bytes(), "to the last bit"
     matmul = train_tiny(KIND, tmp_path / "matmul", 15, *SHORT, "runtime.attention=matmul").folder

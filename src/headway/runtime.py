@@ -40,6 +40,9 @@ class RuntimeConfig:
     """How training computes attention over short rows: PyTorch's fused kernel, or matrix products."""
     recompute: bool = False
     """Compute what is inside a layer again for the backward pass, rather than keep it."""
+    compile: bool = False
+    """Compile each layer by `torch.compile` for training: a minute or more at the start, for long runs on a
+    GPU; it needs a compiler. A run that goes on then agrees with an uninterrupted one but for rounding."""
     parallel: Parallel = "ddp"
     """With several processes: `ddp`, each holds the whole model; `fsdp`, each holds a shard of it."""
 

@@ -44,7 +44,7 @@ from headway.training.distributed import ALONE, Ranks
 from headway.training.freeze import freeze
 from headway.training.guard import DivergedError
 from headway.training.interrupt import Interruption, interruption
-from headway.training.kernel import choose_kernel, recompute_layers, use_kernel
+from headway.training.kernel import choose_kernel, compile_layers, recompute_layers, use_kernel
 from headway.training.loop import Batches, LookStoppedError, Plan, Reporter, Validation, train
 from headway.training.loss import token_loss
 from headway.training.optimizer import build_optimizer
@@ -97,6 +97,8 @@ class Trainer:
             raise RecipeError("optimizer.kind = 'muon' needs whole matrices: choose runtime.parallel = 'ddp'")
         if recipe.runtime.recompute:
             recompute_layers(model)
+        if recipe.runtime.compile:
+            compile_layers(model)
         trainee = spread(model, ranks, recipe.runtime.parallel)
         average = start_average(model) if recipe.training.ema else None
         optimizer = build_optimizer(model, recipe.optimizer, self.peak_rate)

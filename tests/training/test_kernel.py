@@ -1,6 +1,11 @@
 """Training computes layers as was asked for, else as is faster here; the gradient is the same."""
 
+import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,11 +14,14 @@ from headway.batch import Tokens
 from headway.model.architectures import build
 from headway.model.backends import matmul, sdpa
 from headway.model.config import AttentionConfig, TransformerConfig
+from headway.model.layer import Layer
 from headway.model.stack import Stack
 from headway.training import kernel
-from headway.training.kernel import choose_kernel, recompute_layers, use_kernel
+from headway.training.kernel import choose_kernel, compile_layers, recompute_layers, use_kernel
 from headway.training.loss import token_loss
 from headway.training.settings import LossConfig
+from tests.commands.program import headway_process
+from tests.tiny import PAIRS, write_pairs
 
 from .toys import VOCABULARY, random_batch, tiny_model
 
@@ -74,3 +82,57 @@ def test_recomputing_changes_no_gradient_and_keeps_less(layers: tuple[int, int])
     (whole, expected), (less, gradient) = found
     assert torch.equal(gradient, expected)
     assert less < whole / 3
+
+
+def test_layers_are_compiled_for_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[int] = []
+
+    def recorded(forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def run(*inputs: Any) -> torch.Tensor:
+            compiled.append(len(inputs))
+            return forward(*inputs)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", recorded)
+    model, batch = tiny_model(), random_batch(0)
+    names = list(model.state_dict())
+    expected = model.eval()(batch.inputs)
+    compile_layers(model)
+    compiled.clear()  # of the trial whether there is a compiler
+    assert torch.equal(model(batch.inputs), expected)
+    assert compiled == []
+    model.train()(batch.inputs)
+    assert len(compiled) == sum(isinstance(module, Layer) for module in model.modules())
+    assert list(model.state_dict()) == names
+
+
+def losses_of(folder: Path, *settings: str) -> list[float]:
+    """Of eight steps on a few words, by the program as a person runs it."""
+    data = f"data.train=['{write_pairs(folder)}']"
+    more = ["stop.steps=8", "model.dropout=0.1", "training.report_every=1", *settings]
+    more = ["stop.steps=1", "runtime.compile=true"]
+    done = headway_process("train", "pairs", data, *PAIRS, *more, "--out", folder / "run")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch needs it")
+def test_compiled_layers_learn_what_others_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("plain", "compiled", "none"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    expected = losses_of(tmp_path / "plain")
+    assert not list(tmp_path.rglob("*.so"))
+    assert losses_of(tmp_path / "compiled", "runtime.compile=true") == pytest.approx(expected, rel=1e-3)
+    assert list((tmp_path / "cache").rglob("*.so"))
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "other"))
+    monkeypatch.setenv("CXX", str(tmp_path / "no-compiler"))
+    data = f"data.train=['{write_pairs(tmp_path)}']"
+    more = ["stop.steps=1", "runtime.compile=true"]
+    done = headway_process("train", "pairs", data, *PAIRS, *more, "--out", tmp_path / "none")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert "runtime.compile = true: " in done.stderr.splitlines()[-1]

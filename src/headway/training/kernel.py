@@ -1,12 +1,13 @@
-"""How layers are computed in training: attention as is faster here, inner results kept or not."""
+"""How layers are computed in training: which kernel attends, what is kept inside, compiled or as they are."""
 
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from headway.errors import RecipeError
 from headway.model.backends import KERNELS, Backend
 from headway.model.layer import Layer
 from headway.model.mask import AttentionMask
@@ -40,6 +41,35 @@ def recompute_layers(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, Layer):
             module.forward = partial(checkpoint, module.forward, use_reentrant=False)  # type: ignore[method-assign]
+
+
+class CompiledInTraining:
+    """A layer's pass, compiled by torch where it trains; where it predicts, shapes change at each token."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer, self.plain = layer, layer.forward
+        self.compiled = torch.compile(layer.forward)
+
+    def __call__(self, *inputs: Any) -> Any:
+        return (self.compiled if self.layer.training else self.plain)(*inputs)
+
+
+def compile_layers(model: nn.Module) -> None:
+    """Layers become code of the device's own when they are first trained; equal layers share it.
+
+    Raises RecipeError where torch finds nothing to compile with.
+    """
+    device = next(model.parameters()).device
+    try:
+        torch.compile(lambda x: x.sin())(torch.ones(1, device=device))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RecipeError(
+            f"runtime.compile = true: {reason}; install a compiler, or leave this out"
+        ) from None
+    for module in model.modules():
+        if isinstance(module, Layer):
+            module.forward = CompiledInTraining(module)  # type: ignore[method-assign]
 
 
 def _speedup_of_matmul(precision: Precision) -> float:
