@@ -32,6 +32,10 @@ TRANSFORMER = (
 LSTM = (
     28.00, 14.67, 31.11, 16.44, 6.22, 26.44, 18.89, 6.67, 5.33, 10.00, 7.56, 46.89, 19.11, 10.67, 4.67,
 )  # fmt: skip
+GOLDMAN = (
+    "Goldman et al. 2023, SIGMORPHON-UniMorph 2023 shared task 0 (figures not at hand): a Transformer for "
+    "each language, Wu et al. 2021, arXiv 2005.10213"
+)
 NANOGPT = "Karpathy 2022, nanoGPT's page: a mean over random batches of the validation part"
 SCAN = "Lake and Baroni 2018; Chaabouni et al. 2021, Can Transformers Jump Around Right in Natural Language?"
 
@@ -82,6 +86,9 @@ KNOWN: dict[str, tuple[Known, ...]] = {
         f"g2p/{language}": (Known("Transformer", one, GORMAN), Known("LSTM", other, GORMAN))
         for language, one, other in zip(LANGUAGES, TRANSFORMER, LSTM, strict=True)
     },
+    **{
+        f"letters/{language}": (Known("neural baseline", "in the report", GOLDMAN),) for language in INFLECTED
+    },
     "shakespeare": (
         Known("nanoGPT, about 3 minutes of a laptop's processor", 1.88, NANOGPT),
         Known("nanoGPT, 3 minutes of an A100", 1.4697, NANOGPT),
@@ -89,9 +96,7 @@ KNOWN: dict[str, tuple[Known, ...]] = {
     "scan/simple": (Known("plain Transformers", "about 100", SCAN),),
     "scan/length": (Known("plain Transformers", "0 to 20", SCAN),),
 }
-"""By data set. None is published on the parts of translate. Of inflect the task's own report has figures
-(SIGMORPHON-UniMorph 2023, task 0; its neural baseline is that of Wu and Cotterell 2019), which are to be
-entered here when they have been read there."""
+"""By data set. None is published on the parts of translate."""
 
 
 def task_of(data: str) -> Task | None:
