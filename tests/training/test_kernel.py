@@ -111,7 +111,6 @@ def losses_of(folder: Path, *settings: str) -> list[float]:
     """Of eight steps on a few words, by the program as a person runs it."""
     data = f"data.train=['{write_pairs(folder)}']"
     more = ["stop.steps=8", "model.dropout=0.1", "training.report_every=1", *settings]
-    more = ["stop.steps=1", "runtime.compile=true"]
     done = headway_process("train", "pairs", data, *PAIRS, *more, "--out", folder / "run")
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]

@@ -69,7 +69,7 @@ def compile_layers(model: nn.Module) -> None:
         ) from None
     for module in model.modules():
         if isinstance(module, Layer):
-            module.forward = CompiledInTraining(module)  # type: ignore[method-assign]
+            module.forward = CompiledInTraining(module)  # type: ignore[method-assign, assignment]
 
 
 def _speedup_of_matmul(precision: Precision) -> float:
